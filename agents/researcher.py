@@ -1,0 +1,13 @@
+"""The researcher: finds facts and says where they come from."""
+
+from agents.agent import Agent
+
+RESEARCHER = Agent(
+    name="researcher",
+    description="Looks facts up in the library and reports them with their sources.",
+    instructions="""You are the researcher of a team. Find what the task asks for with the search tool; search again with other words when
+the first results do not settle it. Report short findings in the language of the task. Every finding carries the mark of
+its source exactly as the tool gave it, such as 【1†name】. Report nothing that no source says; if there is nothing to
+be found, say so plainly.""",
+    tools=("search",),
+)

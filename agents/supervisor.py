@@ -1,0 +1,44 @@
+"""The supervisor: it answers itself, or hands tasks to the team with one `transfer_to_...` tool per agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agents.agent import Agent
+from agents.models.port import ToolSpec
+
+SUPERVISOR = Agent(
+    name="supervisor",
+    description="Routes a request to the team and answers it.",
+    instructions="""You lead a team and answer the user.
+
+Decide for each request:
+- You can answer at once (a greeting, small talk, something you know well): answer in words, call nobody.
+- It needs facts looked up: transfer to the researcher. Figures or data to work out: the analyst. A text to be
+  composed with care: the writer.
+- Tasks that don't need each other's results: call several agents in one turn, they work at the same time.
+
+Each task must say everything its agent needs; agents see the task, the user's newest message and earlier findings.
+Use either words or calls in a turn, not both. When the findings are there, answer the user completely, in the user's
+language. Keep marks such as 【1†name】 exactly as they are behind the statements they support; never invent one.
+When the text of the writer should be the answer as it stands, call the writer alone with final=true.
+If an agent failed, go on with what there is and say what is missing.""",
+)
+
+TRANSFER = "transfer_to_"
+
+
+def transfers(team: Iterable[Agent]) -> tuple[ToolSpec, ...]:
+    """A transfer tool for each agent. The writer's has `final`: its text is then the answer, word for word."""
+    return tuple(_transfer(agent) for agent in team)
+
+
+def _transfer(agent: Agent) -> ToolSpec:
+    properties = {"task": {"type": "string", "description": "What to do, with everything the agent needs to know."}}
+    if agent.name == "writer":
+        properties["final"] = {
+            "type": "boolean",
+            "description": "True when the text should go to the user as it stands. Only as the turn's only call.",
+        }
+    parameters = {"type": "object", "properties": properties, "required": ["task"], "additionalProperties": False}
+    return ToolSpec(f"{TRANSFER}{agent.name}", agent.description, parameters)

@@ -1,0 +1,64 @@
+"""What a tool is: a spec to offer, a coroutine to run, and what it may know of the run it works for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from agents.models.port import ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something a finding can be traced back to: a document of the library, an uploaded file, or a web page.
+
+    `name` is what a reader sees (a file name or a title), `quote` the passage, `url` and `file_id` where there is one.
+    """
+
+    name: str
+    quote: str = ""
+    url: str | None = None
+    file_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document found by `Library.search`; a higher `score` is a better match."""
+
+    source: Source
+    text: str
+    score: float
+
+
+class Library(Protocol):
+    """Where the researcher looks things up. Never blocks the event loop; an unanswerable query finds nothing."""
+
+    async def search(self, tenant: str, query: str, limit: int) -> Sequence[Passage]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may know of its run. `cite` gives a source its number in this run (the same source, the same one);
+    findings carry it as the mark `【number†name】`."""
+
+    tenant: str
+    library: Library
+    cite: Callable[[Source], int]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What a tool answers. An `error` is a sentence for the model, which may try again."""
+
+    text: str
+    status: Literal["ok", "error"] = "ok"
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that runs inside. `run` gets arguments that are a JSON object; what it raises becomes an error output."""
+
+    spec: ToolSpec
+    run: Callable[[Mapping[str, Any], ToolContext], Awaitable[ToolOutput]]

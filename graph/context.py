@@ -1,0 +1,86 @@
+"""What the graph's nodes know of the run they work for, handed to them as LangGraph's runtime context."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agents import SUPERVISOR, TEAM
+from agents.agent import Agent
+from agents.models.port import Message, Model
+from agents.tools.port import Library, ToolContext
+from graph import events as ev
+from graph.citations import Citations
+from graph.ids import call_id
+from graph.items import CallKind
+from graph.request import RunRequest
+from graph.table import Entry
+from graph.tokens import Tokenizer
+
+
+class ModelSource(Protocol):
+    """Where the models come from. Raises `ModelError` for a model that can't be opened."""
+
+    def for_agent(self, agent: str, override: str | None) -> Model: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_iterations`: the supervisor's turn with that number has no tools. `agent_timeout` in seconds."""
+
+    max_iterations: int = 8
+    agent_timeout: float = 120
+
+
+@dataclass(slots=True)
+class Context:
+    """One leg of a run. `emit` tells live events; `record` makes durable ones part of the journal, then tells them."""
+
+    run_id: str
+    fence: int
+    request: RunRequest
+    models: ModelSource
+    tokenizer: Tokenizer
+    library: Library
+    limits: Limits
+    citations: Citations
+    emit: Callable[[ev.Live], None]
+    record: Callable[..., Awaitable[None]]
+    prompt: Sequence[Message] = ()
+    table: Mapping[str, Entry] = field(default_factory=dict)
+    inserted: Sequence[tuple[int, Message]] = ()
+    answer_tokens: int = 0
+    _minted: int = field(default=0)
+
+    @property
+    def entry(self) -> Agent:
+        """The agent that speaks first."""
+        return next((agent for agent in TEAM if agent.name == self.request.agent), SUPERVISOR)
+
+    @property
+    def kinds(self) -> dict[str, CallKind]:
+        return {name: entry.kind for name, entry in self.table.items()}
+
+    @property
+    def user_text(self) -> str:
+        """The newest words of the user."""
+        return next((message.text for message in reversed(self.prompt) if message.role == "user"), "")
+
+    @property
+    def system_text(self) -> str:
+        """What the client's application told us to be."""
+        texts = [self.request.instructions or ""]
+        texts += [message.text for message in self.request.messages if message.role == "system"]
+        return "\n\n".join(text for text in texts if text)
+
+    def model(self, agent: str) -> Model:
+        return self.models.for_agent(agent, self.request.model)
+
+    def mint(self) -> str:
+        """A fresh call id of this run."""
+        self._minted += 1
+        return call_id(self.run_id, self.fence, self._minted)
+
+    def tool_context(self) -> ToolContext:
+        return ToolContext(self.request.tenant, self.library, self.citations.cite)

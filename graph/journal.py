@@ -1,0 +1,129 @@
+"""The journal: a run's durable events, as they are written and as they are told again.
+
+A position in a run's stream is `<journal length>.<told>`: how many entries were seen whole, and how much of the turn
+after them: 1 for each part that was started (the message, then each call) plus its code points. No delta is ever
+stored; the parts of a replay are cut from what the journal holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, NamedTuple, get_args
+
+import orjson
+from pydantic import TypeAdapter
+
+from graph import events as ev
+
+VERSION = 1
+_CLASSES: dict[str, type] = {cls.__name__: cls for cls in get_args(ev.Durable)}
+
+
+class Position(NamedTuple):
+    """A place in a run's stream; `0.0` is before everything."""
+
+    entries: int = 0
+    told: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.entries}.{self.told}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Read what `str` wrote. Raises `ValueError`."""
+        entries, _, told = text.partition(".")
+        if not (entries.isdecimal() and told.isdecimal()):
+            raise ValueError(f"no position: {text!r}")
+        return cls(int(entries), int(told))
+
+
+def encode(event: ev.Durable) -> bytes:
+    """An entry: the event's fields, its class as `e`, the version as `v`."""
+    fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
+    return orjson.dumps({"e": type(event).__name__, "v": VERSION, **fields})
+
+
+def decode(body: bytes) -> ev.Durable:
+    """Read an entry back."""
+    fields = orjson.loads(body)
+    cls = _CLASSES[fields.pop("e")]
+    fields.pop("v")
+    event: ev.Durable = _adapter(cls).validate_python(fields)
+    return event
+
+
+@lru_cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def without_text(event: ev.Durable) -> ev.Durable:
+    """The event as it is stored where a message document holds the text."""
+    return replace(event, text="", annotations=()) if isinstance(event, ev.MessageCompleted) else event
+
+
+def advance(position: Position, event: ev.Event) -> Position:
+    """The position after an event was told."""
+    match event:
+        case ev.MessageStarted() | ev.CallStarted():
+            return Position(position.entries, position.told + 1)
+        case ev.TextDelta(_, text):
+            return Position(position.entries, position.told + len(text))
+        case ev.CallDelta(_, arguments):
+            return Position(position.entries, position.told + len(arguments))
+        case ev.MessageCompleted(_, _, text):
+            return Position(position.entries + 1, max(0, position.told - 1 - len(text)))
+        case ev.CallCompleted(_, _, arguments):
+            return Position(position.entries + 1, max(0, position.told - 1 - len(arguments)))
+        case ev.AgentProgress():
+            return position
+        case ev.RunStarted():
+            return Position(position.entries + 1, 0)
+        case _:
+            return Position(position.entries + 1, position.told)
+
+
+def replay(journal: Sequence[ev.Durable], after: Position) -> Generator[ev.Event, None, int]:
+    """Everything a follower has not seen, parts that it saw half completed by one delta. Returns how much it has been
+    told of a turn that is still open."""
+    told = after.told
+    for event in journal[after.entries :]:
+        if isinstance(event, ev.RunStarted):
+            told = 0
+        told = yield from _retell(event, told)
+    return told
+
+
+def _retell(event: ev.Durable, told: int) -> Generator[ev.Event, None, int]:
+    """Tell one entry again; returns what is left of `told`."""
+    match event:
+        case ev.MessageCompleted(id, agent, text):
+            yield from _rest(told, len(text), ev.MessageStarted(id, agent), ev.TextDelta(id, text[max(0, told - 1) :]))
+            told = max(0, told - 1 - len(text))
+        case ev.CallCompleted(id, name, arguments, kind):
+            rest = ev.CallDelta(id, arguments[max(0, told - 1) :])
+            yield from _rest(told, len(arguments), ev.CallStarted(id, name, kind), rest)
+            told = max(0, told - 1 - len(arguments))
+    yield event
+    return told
+
+
+def _rest(told: int, length: int, start: ev.Event, delta: ev.Event) -> Iterator[ev.Event]:
+    if told == 0:
+        yield start
+    if told <= length and length > 0:
+        yield delta
+
+
+def retell_open(parts: Iterable[tuple[ev.MessageStarted | ev.CallStarted, str]], told: int) -> Iterator[ev.Event]:
+    """Tell the parts of a turn that is still open, from `told` on."""
+    for start, text in parts:
+        match start:
+            case ev.MessageStarted(id):
+                delta: ev.Event = ev.TextDelta(id, text[max(0, told - 1) :])
+            case ev.CallStarted(id):
+                delta = ev.CallDelta(id, text[max(0, told - 1) :])
+        yield from _rest(told, len(text), start, delta)
+        told = max(0, told - 1 - len(text))

@@ -1,0 +1,123 @@
+"""A message as the conversation log keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from agents.models.port import FilePart, ImagePart, Message, Part, Role, TextPart, ToolCall
+from agents.tools.port import Source
+from graph.items import Annotation, MessageStatus, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """`hidden` messages are a client's calls and their outputs: part of every prompt, of no list of messages.
+
+    `tokens` counts the message for the window. `digest` and `chain` stand on the last message of each unit (see
+    `graph.history`); None means that the next message belongs to the same unit.
+    """
+
+    id: str
+    message: Message
+    at: int
+    run_id: str | None = None
+    agent: str | None = None
+    phase: Phase | None = None
+    status: MessageStatus = "completed"
+    hidden: bool = False
+    tokens: int = 0
+    digest: str | None = None
+    chain: str | None = None
+    annotations: tuple[Annotation, ...] = ()
+
+    def closing(self, digest: str, chain: str) -> StoredMessage:
+        """The same message as the last one of its unit."""
+        return replace(self, digest=digest, chain=chain)
+
+
+def encode(stored: StoredMessage) -> bytes:
+    """The body of a message's document. What has its default is left out."""
+    return orjson.dumps(to_dict(stored))
+
+
+def decode(body: bytes) -> StoredMessage:
+    return from_dict(orjson.loads(body))
+
+
+def to_dict(stored: StoredMessage) -> dict[str, Any]:
+    """A message as plain values."""
+    message = stored.message
+    fields = {
+        "id": stored.id,
+        "role": message.role,
+        "content": _content_out(message.content),
+        "name": message.name,
+        "calls": [[call.id, call.name, call.arguments] for call in message.tool_calls],
+        "tool_call_id": message.tool_call_id,
+        "at": stored.at,
+        "run_id": stored.run_id,
+        "agent": stored.agent,
+        "phase": stored.phase,
+        "status": stored.status if stored.status != "completed" else None,
+        "hidden": stored.hidden,
+        "tokens": stored.tokens,
+        "digest": stored.digest,
+        "chain": stored.chain,
+        "annotations": stored.annotations,
+    }
+    return {key: value for key, value in fields.items() if value}
+
+
+def from_dict(fields: Mapping[str, Any]) -> StoredMessage:
+    """Read `to_dict` back."""
+    role: Role = fields["role"]
+    message = Message(
+        role,
+        _content_in(fields.get("content", "")),
+        fields.get("name"),
+        tuple(ToolCall(*call) for call in fields.get("calls", ())),
+        fields.get("tool_call_id"),
+    )
+    return StoredMessage(
+        fields["id"],
+        message,
+        fields["at"],
+        run_id=fields.get("run_id"),
+        agent=fields.get("agent"),
+        phase=fields.get("phase"),
+        status=fields.get("status", "completed"),
+        hidden=fields.get("hidden", False),
+        tokens=fields.get("tokens", 0),
+        digest=fields.get("digest"),
+        chain=fields.get("chain"),
+        annotations=tuple(_annotation(each) for each in fields.get("annotations", ())),
+    )
+
+
+def _annotation(fields: Mapping[str, Any]) -> Annotation:
+    return Annotation(fields["start"], fields["end"], fields["mark"], Source(**fields["source"]))
+
+
+_PARTS: dict[str, type[Part]] = {"text": TextPart, "image": ImagePart, "file": FilePart}
+_KINDS = {cls: kind for kind, cls in _PARTS.items()}
+
+
+def _content_out(content: str | tuple[Part, ...]) -> Any:
+    if isinstance(content, str):
+        return content
+    return [
+        {"kind": _KINDS[type(part)], **{key: getattr(part, key) for key in part.__dataclass_fields__}}
+        for part in content
+    ]
+
+
+def _content_in(content: Any) -> str | tuple[Part, ...]:
+    if isinstance(content, str):
+        return content
+    return tuple(
+        _PARTS[part["kind"]](**{key: value for key, value in part.items() if key != "kind"}) for part in content
+    )

@@ -1,0 +1,46 @@
+"""What a dialect asks of the engine: one value, the same for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agents.models.port import Message, Params, ToolSpec
+
+Dialect = Literal["chat", "assistants", "responses"]
+History = Literal["auto", "full", "append"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run to start.
+
+    - `conversation`: the name the client uses (`thread_...`, `conv_...`, a bare id, or any string of its own); None = new.
+    - `messages`: what came with the request; system messages among them hold for this run alone.
+    - `history`: `auto` compares `messages` with the stored conversation, `full` says that they are all of it, `append`
+      that they are new.
+    - `agent`: who speaks first: `supervisor`, or an agent that works alone. `model`: None = the configured ones.
+    - `label`: the model's name as the client wrote it; it is echoed, never interpreted.
+    - `params`: sampling of the calls that produce the answer. `max_tokens` and `stop` in it are kept on the answer itself.
+    - `tools`: the client's; `watched`: somebody reads the answer as it is produced; `progress`: the agents' work too.
+    - `durable`: written before `start` returns, and brought to an end whatever happens to the process.
+    - `timeout`: seconds until the run expires; None = the engine's default.
+    """
+
+    tenant: str
+    messages: tuple[Message, ...]
+    dialect: Dialect = "chat"
+    conversation: str | None = None
+    history: History = "auto"
+    agent: str = "supervisor"
+    model: str | None = None
+    label: str = ""
+    instructions: str | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    params: Params = field(default_factory=Params)
+    watched: bool = False
+    progress: bool = False
+    durable: bool = False
+    timeout: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)

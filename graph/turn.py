@@ -1,0 +1,184 @@
+"""A turn of the entry agent, and the turn of a writer whose text is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from agents import WRITER
+from agents.agent import Agent
+from agents.briefing import brief
+from agents.models.port import Message, Model, ModelError, ModelUnavailable, Params, ToolSpec, Usage
+from graph import events as ev
+from graph.context import Context
+from graph.items import Answer, Call, Item, Turn
+from graph.items import Message as MessageItem
+from graph.limits import AnswerGate
+from graph.prompt import findings, put_together, render, system
+from graph.state import Do, Wait, Write, agent_name, arguments_of, is_empty, step
+from graph.telling import Telling
+
+_JSON = ("json_object", "json_schema")
+
+
+async def take(context: Context, items: Sequence[Item]) -> list[Item]:
+    """The entry agent's next turn: asked, told, recorded. Returns its items.
+
+    Raises `ModelError`: the model failed, or had nothing to say and neither had anybody else.
+    """
+    number = 1 + sum(isinstance(item, Turn) and item.agent == context.entry.name for item in items)
+    last = number >= context.limits.max_iterations
+    tools = [] if last else _offer(context, first=number == 1)
+    told = telling(context, context.entry.name)
+    prompt = [*context.prompt, *render(items, context.inserted)]
+    model = context.model(context.entry.name)
+    await _listen(model, prompt, tools, _params(context, tools, told, first=number == 1), told)
+    if not tools:
+        told.drop_calls()
+    _never_empty(told, items, last=last)
+    events = await _close(context, told, prompt, model)
+    said = _items(events)
+    await context.record(*events, *_next_events([*items, *said]))
+    return said
+
+
+async def write(context: Context, told: Telling, call: Call, items: Sequence[Item]) -> list[Item]:
+    """The writer's text as the answer. Raises `ModelError`; one before the first word means that nothing was told."""
+    agent = _with_rules(WRITER, context.system_text)
+    prompt = brief(agent, str(arguments_of(call).get("task", "")), context.user_text, findings(items))
+    model = context.model(WRITER.name)
+    await _listen(model, prompt, [], _params(context, [], told, first=False), told)
+    if not told.text.strip():
+        raise ModelUnavailable("had nothing to say")
+    told.drop_calls()
+    *parts, completed = await _close(context, told, prompt, model)
+    answered = ev.CallAnswered(call.id, told.message_id, "ok", "agent")
+    await context.record(*parts, answered, ev.AgentFinished(call.id, WRITER.name, "ok", Usage()), completed)
+    return [*_items(parts), Answer(call.id, told.message_id, "ok", "agent"), *_items([completed])]
+
+
+async def report_failure(context: Context, call: Call, error: ModelError | TimeoutError) -> list[Item]:
+    """A writer that failed before its first word: the supervisor hears of it."""
+    status: ev.AgentStatus = "timeout" if isinstance(error, TimeoutError) else "error"
+    why = error.message if isinstance(error, ModelError) else "took too long"
+    answered = ev.CallAnswered(call.id, f"The writer failed: {why}", "error", "agent")
+    await context.record(ev.AgentFinished(call.id, WRITER.name, status, Usage()), answered)
+    return [Answer(call.id, answered.output, "error", "agent")]
+
+
+def telling(context: Context, agent: str) -> Telling:
+    """How this run's turns are told."""
+    params = context.request.params
+    left = None if params.max_tokens is None else max(0, params.max_tokens - context.answer_tokens)
+    json_only = (params.response_format or {}).get("type") in _JSON
+    return Telling(
+        agent=agent,
+        gate=AnswerGate(context.tokenizer, left, params.stop),
+        max_tokens=left,
+        emit=context.emit,
+        mint=context.mint,
+        kinds=context.kinds,
+        live=context.request.watched and not json_only,
+        progress=context.request.progress,
+        answer_only=json_only,
+    )
+
+
+async def _listen(
+    model: Model, prompt: Sequence[Message], tools: Sequence[ToolSpec], params: Params, told: Telling
+) -> None:
+    """Hear the model out, or close its stream at the moment a limit cuts it."""
+    async with aclosing(model.stream(prompt, tools, params)) as batches:
+        async for batch in batches:
+            if not told.tell(batch):
+                break
+    told.end_text()
+
+
+def _offer(context: Context, *, first: bool) -> list[ToolSpec]:
+    """The tools of a turn. A forced choice of the client withdraws ours in the first turn; `none` withdraws the client's."""
+    choice = context.request.params.tool_choice
+    forced = first and choice is not None and choice not in ("auto", "none")
+    entries = list(context.table.values())
+    if forced:
+        entries = [entry for entry in entries if entry.kind == "client"]
+    elif choice == "none":
+        entries = [entry for entry in entries if entry.kind != "client"]
+    return [entry.spec for entry in entries]
+
+
+def _params(context: Context, tools: Sequence[ToolSpec], told: Telling, *, first: bool) -> Params:
+    """The request's sampling. Limits go upstream only where no tools do: they would cut a call's arguments."""
+    params = context.request.params
+    limited = params.max_tokens is not None or bool(params.stop)
+    choice: Any = params.tool_choice if first and tools and params.tool_choice != "none" else None
+    return replace(
+        params,
+        stream=context.request.watched or limited,
+        max_tokens=None if tools else told.max_tokens,
+        stop=() if tools else params.stop,
+        tool_choice=choice,
+        parallel_tool_calls=params.parallel_tool_calls if tools else None,
+    )
+
+
+def _never_empty(told: Telling, items: Sequence[Item], *, last: bool) -> None:
+    """Where the model says nothing for the second time, or at the limit, the findings are the answer."""
+    asked_before = any(isinstance(item, Turn) and is_empty(item) for item in items)
+    if told.text.strip() or told.calls or told.finish == "content_filter" or not (last or asked_before):
+        return
+    told.text = put_together(items)
+    if not told.text:
+        raise ModelUnavailable("The model gave an empty answer.")
+
+
+async def _close(context: Context, told: Telling, prompt: Sequence[Message], model: Model) -> list[ev.Durable]:
+    usage = told.usage or await _estimate(context, told, prompt)
+    context.answer_tokens += told.gate.tokens if told.max_tokens is not None else 0
+    return told.durable(context.citations.annotations(told.text), usage, told.model or model.name)
+
+
+async def _estimate(context: Context, told: Telling, prompt: Sequence[Message]) -> Usage:
+    """Usage by our own count, where the provider had no chance to tell it."""
+    counted = await context.tokenizer.counted(prompt)
+    said = context.tokenizer.count(told.text) + sum(context.tokenizer.count(call.arguments) for call in told.calls)
+    return Usage(sum(counted) + 3, said, estimated=True)
+
+
+def _next_events(items: Sequence[Item]) -> list[ev.Durable]:
+    """What a turn's commit says about what comes next."""
+    match step(items):
+        case Do(calls):
+            return [started for call in calls if (started := _agent_started(call))]
+        case Write(call):
+            return [started] if (started := _agent_started(call)) else []
+        case Wait(calls):
+            return [ev.ActionRequired(tuple(call.id for call in calls))]
+        case _:
+            return []
+
+
+def _agent_started(call: Call) -> ev.AgentStarted | None:
+    if call.kind != "delegation":
+        return None
+    return ev.AgentStarted(call.id, agent_name(call.name), str(arguments_of(call).get("task", "")))
+
+
+def _items(events: Sequence[ev.Durable]) -> list[Item]:
+    """The items that a turn's events fold to."""
+    items: list[Item] = []
+    for event in events:
+        match event:
+            case ev.MessageCompleted(id, agent, text, status, phase, annotations):
+                items.append(MessageItem(id, agent, text, status, phase, annotations))
+            case ev.CallCompleted(id, name, arguments, kind):
+                items.append(Call(id, name, arguments, kind))
+            case ev.TurnCompleted(agent, message_id, call_ids, finish, model, usage):
+                items.append(Turn(agent, message_id, call_ids, finish, model, usage))
+    return items
+
+
+def _with_rules(agent: Agent, application: str) -> Agent:
+    return replace(agent, instructions=system(agent, application).text)
