@@ -1,0 +1,84 @@
+"""Storage by URL. A backend joins by writing one file and naming its class in `SCHEMES`.
+
+A backend's class is constructed with `(url, blob_url)` and imported when its scheme is used, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Protocol, cast
+
+from graph.storage.port import (
+    Append,
+    Conflict,
+    Delete,
+    Document,
+    Drop,
+    Order,
+    Put,
+    Storage,
+    StorageError,
+    StorageInUse,
+    StorageUnavailable,
+    UnknownScheme,
+    Write,
+)
+
+SCHEMES: Mapping[str, str] = {
+    "memory": "graph.storage.memory:MemoryStorage",
+    "sqlite": "graph.storage.sqlite:SqliteStorage",
+}
+
+
+class Backend(Storage, Protocol):
+    """What the class of a scheme makes: the port, and the way from an older schema to today's."""
+
+    def __init__(self, url: str, blob_url: str | None = None) -> None: ...
+
+    async def migrate(self) -> tuple[int, int]:
+        """Bring the store, not open at the time, to today's schema. Returns the versions before and after."""
+
+
+def open_storage(url: str, blob_url: str | None = None) -> Storage:
+    """The store at `url`, to be connected by its `open`. `blob_url` says where blobs live, None = the backend's default.
+
+    Raises `UnknownScheme` for a URL (of either kind) that nothing serves, `StorageError` for one that can't be read.
+    """
+    return _backend(url)(url, blob_url)
+
+
+async def migrate(url: str) -> tuple[int, int]:
+    """Bring the store at `url` to today's schema. Returns the versions before and after; nobody may be using it."""
+    return await _backend(url)(url).migrate()
+
+
+def _backend(url: str) -> type[Backend]:
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in SCHEMES:
+        known = ", ".join(f"{name}://" for name in SCHEMES)
+        named = f"{scheme}://" if separator else "a URL without a scheme"  # the rest may hold a password
+        raise UnknownScheme(f"no storage backend serves {named}; known: {known}")
+    module, _, name = SCHEMES[scheme].partition(":")
+    return cast("type[Backend]", getattr(import_module(module), name))
+
+
+__all__ = [
+    "SCHEMES",
+    "Append",
+    "Backend",
+    "Conflict",
+    "Delete",
+    "Document",
+    "Drop",
+    "Order",
+    "Put",
+    "Storage",
+    "StorageError",
+    "StorageInUse",
+    "StorageUnavailable",
+    "UnknownScheme",
+    "Write",
+    "migrate",
+    "open_storage",
+]
