@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import assert_never
 
 from agents.models.port import Message
@@ -17,8 +18,10 @@ from graph.context import Context
 from graph.failure import failed
 from graph.intake import Intake
 from graph.items import Turn
-from graph.recorder import ChatRecorder, DurableRecorder, Recorder, cut_off
+from graph.recorder import Recorder, cut_off
+from graph.run import Run
 from graph.state import End, Wait, newest_turn, step
+from graph.storage.port import StorageError
 from graph.team import build_team, run_team
 from graph.work import LostRun, Work
 
@@ -28,39 +31,66 @@ MakeContext = Callable[[Work, Recorder, Sequence[Message], Intake | None], Conte
 
 
 class Carrier:
-    """The runs at work in this process, and a few chat runs that have just ended, for those who still read them."""
+    """The runs at work in this process or about to be, and the chat runs that have just ended, for who still reads them.
+
+    A run is *expected* from its acceptance on, and *taken* from the moment somebody here sets out to carry it until its
+    leg is over.
+    """
 
     def __init__(self, make_context: MakeContext) -> None:
         self._make_context = make_context
         self._team = build_team()
         self._works: dict[str, Work] = {}
+        self._taken: set[str] = set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._closing = False
         self._ended: OrderedDict[str, Work] = OrderedDict()
         self._owners: set[asyncio.Task[None]] = set()
 
-    def __len__(self) -> int:
-        return len(self._works)
+    @property
+    def taken(self) -> int:
+        """How many runs are taken."""
+        return len(self._taken)
 
-    def __contains__(self, run_id: str) -> bool:
+    def has_taken(self, run_id: str) -> bool:
+        return run_id in self._taken
+
+    def expects(self, run_id: str) -> bool:
+        """Whether a run is at work here, or about to be."""
         return run_id in self._works
 
-    def at_work(self, run_id: str) -> Work | None:
-        """The work on a run, where it is carried or about to be."""
-        return self._works.get(run_id)
-
     def known(self, tenant: str, run_id: str) -> Work | None:
-        """The same, also for chat runs that have just ended, and for their own tenant only."""
+        """The work on a run, also of chat runs that have just ended, and for their own tenant only."""
         work = self._works.get(run_id) or self._ended.get(run_id)
         return work if work is not None and work.run.tenant == tenant else None
 
-    def expect(self, work: Work) -> Work:
-        """A run that will be carried: it can be followed from now on. Returns the work there was before, if any."""
-        return self._works.setdefault(work.run.id, work)
+    def expect(self, run: Run, journal: Sequence[ev.Durable] = ()) -> Work:
+        """A run that will be carried: it can be followed, and stopped, from now on."""
+        known = self._works.get(run.id)
+        if known is not None and len(known.journal) == len(journal):
+            return known
+        work = self._works[run.id] = Work(run, journal)
+        if known is not None:  # another process has worked on it in the meantime: who follows reads that from the store
+            work.stop = known.stop
+            known.end()
+        return work
+
+    def take(self, run_id: str) -> bool:
+        """Set out to carry a run; False when somebody here has done so. To be followed by `carry` or `forget`."""
+        if run_id in self._taken:
+            return False
+        self._taken.add(run_id)
+        self._quiet.clear()
+        return True
 
     def carry(
         self, work: Work, recorder: Recorder, prompt: Sequence[Message], intake: Intake | None = None
     ) -> asyncio.Task[None]:
-        """Start to carry; the outer task."""
+        """Carry a run that was taken; the outer task."""
         self._works[work.run.id] = work
+        if self._closing:
+            work.request_stop("handover")
         context = self._make_context(work, recorder, prompt, intake)
         owner = asyncio.create_task(self._own(work, recorder, context, intake))
         self._owners.add(owner)
@@ -68,31 +98,48 @@ class Carrier:
         return owner
 
     def forget(self, run_id: str) -> None:
-        """A run that is no longer at work."""
+        """A run that is no longer at work here."""
+        self._taken.discard(run_id)
+        if not self._taken:
+            self._quiet.set()
         work = self._works.pop(run_id, None)
         if work is None:
             return
         work.end()
-        if not work.run.request.durable:
+        if work.run.ended and not work.run.request.durable:
             self._ended[run_id] = work
             if len(self._ended) > _REMEMBERED:
                 self._ended.popitem(last=False)
 
+    def dismiss(self, run_id: str) -> None:
+        """A run that was expected and is over before anybody has taken it."""
+        if run_id not in self._taken:
+            self.forget(run_id)
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run, where it is carried here."""
+        if run_id in self._taken and run_id in self._works:
+            self._works[run_id].request_stop("cancel")
+
     async def drain(self, seconds: float) -> None:
-        """Hand durable runs over at once, and chat runs when this time is over."""
-        for work in list(self._works.values()):
-            if work.run.request.durable:
+        """Hand durable runs over at once, and cut chat runs off when this time is over."""
+        self._closing = True
+        self._stop(durable_only=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+        self._stop(durable_only=False)
+        await self._quiet.wait()
+
+    def _stop(self, *, durable_only: bool) -> None:
+        for run_id, work in list(self._works.items()):
+            if run_id not in self._taken:
+                self.forget(run_id)
+            elif work.run.request.durable or not durable_only:
                 work.request_stop("handover")
-        if self._owners:
-            await asyncio.wait(self._owners, timeout=seconds)
-        for work in list(self._works.values()):
-            work.request_stop("handover")
-        if self._owners:
-            await asyncio.wait(self._owners)
 
     async def _own(self, work: Work, recorder: Recorder, context: Context, intake: Intake | None) -> None:
-        left = (work.run.expires_at - ev.now_ms()) / 1000
-        timer = asyncio.get_running_loop().call_later(max(0.0, left), work.request_stop, "expired")
+        timer = _expiry(work)
         try:
             error = await self._outcome(work, recorder, context, intake)
             await _finish(work, recorder, error)
@@ -116,21 +163,25 @@ class Carrier:
         await run_team(self._team, context, work.run.items)
 
 
+def _expiry(work: Work) -> asyncio.TimerHandle:
+    """Stops the work when its time is over, before its first step where that has come already."""
+    left = (work.run.expires_at - ev.now_ms()) / 1000
+    if left <= 0:
+        work.request_stop("expired")
+    return asyncio.get_running_loop().call_later(max(0.0, left), work.request_stop, "expired")
+
+
 async def _finish(work: Work, recorder: Recorder, error: BaseException | None) -> None:
-    """Write the end of this leg. A durable run that was handed over or lost goes on elsewhere."""
-    if isinstance(recorder, DurableRecorder):
-        if work.stop == "handover":
-            return await recorder.hand_over()
-        if isinstance(error, LostRun):
-            return None
+    """Write the end of this leg. What can't be written is not told as an end, but for chat runs: theirs is told alone."""
+    if isinstance(error, LostRun | StorageError):
+        return recorder.give_up(error)
     try:
-        await recorder.close(*cut_off(work), *_last_events(work, error))
-    except LostRun as lost:
-        if isinstance(recorder, ChatRecorder):
-            work.tell([*cut_off(work), failed(work.run.id, lost)])
+        if work.stop == "handover":
+            await recorder.hand_over()
+        else:
+            await recorder.close(*cut_off(work), *_last_events(work, error))
     except Exception as broken:
-        work.tell([*cut_off(work), failed(work.run.id, broken)])
-    return None
+        recorder.give_up(broken)
 
 
 def _last_events(work: Work, error: BaseException | None) -> list[ev.Durable]:
@@ -139,9 +190,7 @@ def _last_events(work: Work, error: BaseException | None) -> list[ev.Durable]:
             return [ev.CancelRequested(), ev.RunCancelled()]
         case "expired":
             return [ev.RunExpired()]
-        case "handover":
-            return [ev.RunFailed("shutting_down", "The server is shutting down. Nothing was stored; try again.")]
-        case None:
+        case "handover" | None:
             return _natural_end(work, error)
         case _:
             assert_never(work.stop)

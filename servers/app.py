@@ -1,0 +1,131 @@
+"""The composition root: the layers around the routes, and `/health`, which answers while the rest is still loading."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from servers.auth import Authentication
+from servers.backend import Backend
+from servers.body import BodyLimit
+from servers.cors import Cors
+from servers.errors import SERVER, ApiError, respond, unknown_route
+from servers.imports import without_collections
+from servers.observation import Observation
+from servers.settings import Settings
+
+if TYPE_CHECKING:
+    from servers.service import Service
+
+GRACE: Final = 30.0  # seconds that runs at work get when the server stops
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> App:
+    """The whole service as an ASGI application. Its lifespan opens and closes it."""
+    return App(settings)
+
+
+class App:
+    """Answers `/health` from its first moment on; other requests wait until the engine is open."""
+
+    def __init__(self, settings: Settings, backend: Backend | None = None) -> None:
+        self._settings = settings
+        self._backend = backend or Backend(settings)
+        self._claimed = asyncio.Event()
+        self._api: ASGIApp | None = None
+        self._opening: asyncio.Task[ASGIApp] | None = None
+        self._draining: asyncio.Task[None] | None = None
+        self._protocol = Router(lifespan=self.lifespan)
+        self._layers = self._wrap(self._front)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._protocol if scope["type"] == "lifespan" else self._layers)(scope, receive, send)
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """The service is opened beside what happens inside, and closed behind it."""
+        if self._settings.enabled:
+            self._opening = asyncio.create_task(self._open())
+        else:
+            self._claimed.set()
+        try:
+            yield
+        finally:
+            await self._close()
+
+    async def opened(self) -> None:
+        """Wait until requests are answered. Raises what made that impossible."""
+        if self._opening is not None:
+            await asyncio.shield(self._opening)
+
+    async def drain(self, seconds: float = GRACE) -> None:
+        """Take no more runs; return when those at work have ended, after `seconds` at the latest."""
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._backend.drain(seconds))
+        await self._draining
+
+    def _wrap(self, app: ASGIApp) -> ASGIApp:
+        app = Authentication(app, self._settings.api_keys)
+        app = BodyLimit(app, int(self._settings.max_body_mb * 1024 * 1024))
+        return Observation(Cors(app, self._settings))
+
+    async def _open(self) -> ASGIApp:
+        try:
+            storage = await self._backend.claim()
+        finally:
+            self._claimed.set()
+        service = await self._backend.open(storage)
+        self._api = await asyncio.to_thread(_build, service)
+        return self._api
+
+    async def _close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        await self.drain()
+        await self._backend.close()
+
+    async def _front(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+        elif scope["path"] == "/health" and scope["method"] in ("GET", "HEAD"):
+            await (await self._health())(scope, receive, send)
+        elif self._opening is None:
+            await respond(unknown_route(scope["method"], scope["path"]))(scope, receive, send)
+        else:
+            await (self._api or await self._loaded())(scope, receive, send)
+
+    async def _health(self) -> Response:
+        await self._claimed.wait()
+        if self._opening is not None and self._opening.done() and self._opening.exception():
+            return respond(_unable())
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def _loaded(self) -> ASGIApp:
+        assert self._opening is not None
+        try:
+            return await asyncio.shield(self._opening)
+        except Exception:  # whoever started the application is told by `opened`
+            return respond(_unable())
+
+
+def _build(service: Service) -> ASGIApp:
+    """The routes, in a thread: FastAPI takes long to import."""
+    with without_collections():
+        from servers.api import build_api
+
+        return build_api(service)
+
+
+def _unable() -> ApiError:
+    return ApiError(503, "The server could not start; its log says why.", type=SERVER, code="not_ready")

@@ -1,0 +1,145 @@
+"""The engine and what it stands on: opened beside the running server, drained and closed at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from graph.storage import Storage, StorageError, UnknownScheme, open_storage
+from servers.imports import check_names, without_collections
+from servers.settings import BadSettings, Settings, variable
+
+if TYPE_CHECKING:
+    from agents.models import Models, ModelSettings
+    from graph.engine import Engine
+    from graph.library import FolderLibrary
+    from servers.service import Service
+
+
+_HEAVY = ("agents.models", "graph.engine", "graph.library", "graph.tokens")
+
+
+class StartFailed(Exception):
+    """The server can't work here. The message is one line."""
+
+
+class Backend:
+    """Everything that takes time to open, in the order in which it is needed. Used by one event loop.
+
+    `alone`: this is the server of its storage. A command is not: it may stand beside a server, answers chats of its own,
+    and leaves durable runs to the server.
+    """
+
+    def __init__(self, settings: Settings, *, alone: bool = True) -> None:
+        self._settings = settings
+        self._alone = alone
+        self._closers = AsyncExitStack()
+        self._engine: Engine | None = None
+
+    async def claim(self) -> Storage:
+        """Open the storage and, for a server, make sure that it is ours. Raises `BadSettings` or `StartFailed`."""
+        storage = _storage(self._settings)
+        try:
+            await storage.open(claim=self._alone)
+        except StorageError as error:
+            raise StartFailed(f"{variable('storage_url')}: {error}") from error
+        self._closers.push_async_callback(storage.close)
+        return storage
+
+    async def open(self, storage: Storage) -> Service:
+        """Load and open the rest. Raises `BadSettings` or `NamesTaken`."""
+        await asyncio.to_thread(_load)
+        models = await self._models()
+        library = self._library()
+        return await self._service(storage, models, library)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more runs; give those at work this long to end."""
+        if self._engine is not None:
+            await self._engine.drain(seconds)
+
+    async def close(self) -> None:
+        """Close everything, newest first."""
+        await self._closers.aclose()
+
+    async def _models(self) -> Models:
+        from agents.models import Models
+
+        settings = self._settings
+        models = Models(settings.llm_model, settings.agent_models, _model_settings(settings))
+        self._closers.push_async_callback(models.close)
+        await _check_models(models, settings)
+        return models
+
+    def _library(self) -> FolderLibrary:
+        from graph.library import FolderLibrary
+
+        library = FolderLibrary([self._settings.library_path] if self._settings.library_path else [])
+        self._closers.callback(library.close)
+        library.start()
+        return library
+
+    async def _service(self, storage: Storage, models: Models, library: FolderLibrary) -> Service:
+        from graph.engine import Engine, EngineSettings
+        from graph.tokens import open_tokenizer
+        from servers.routing import routing
+        from servers.service import Service
+
+        s = self._settings
+        tokenizer = open_tokenizer(s.token_model)
+        limits = EngineSettings(
+            max_iterations=s.max_iterations,
+            run_timeout=s.run_timeout,
+            agent_timeout=s.agent_timeout,
+            max_concurrent_runs=s.max_concurrent_runs,
+            max_context_tokens=s.max_context_tokens,
+            stream_progress=s.stream_progress,
+            anonymous_ttl_hours=s.anonymous_ttl_hours,
+        )
+        engine = Engine(storage=storage, models=models, tokenizer=tokenizer, library=library, settings=limits)
+        self._closers.push_async_callback(engine.close)
+        self._engine = engine
+        if self._alone:
+            await engine.open()
+        return Service(s, engine, models, tokenizer, routing(s, models.find))
+
+
+def _load() -> None:
+    """Import what the first request needs, and look whether it is ours. Runs in a thread, beside the event loop."""
+    with without_collections():
+        for name in _HEAVY:
+            import_module(name)
+        check_names()
+
+
+def _storage(settings: Settings) -> Storage:
+    try:
+        return open_storage(settings.storage_url, settings.blob_url)
+    except UnknownScheme as error:
+        raise BadSettings(f"{variable('storage_url')}: {error}") from error
+    except StorageError as error:
+        raise StartFailed(f"{variable('storage_url')}: {error}") from error
+
+
+def _model_settings(settings: Settings) -> ModelSettings:
+    from agents.models import ModelSettings
+
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+    if settings.openai_base_url is None:
+        return ModelSettings(openai_api_key=key)
+    return ModelSettings(openai_api_key=key, openai_base_url=settings.openai_base_url)
+
+
+async def _check_models(models: Models, settings: Settings) -> None:
+    """Open the configured models now, in a thread, since their packages take long to import."""
+    from agents.models import ModelNotConfigured
+
+    configured = {"llm_model": settings.llm_model}
+    configured.update({f"{agent}_model": name for agent, name in settings.agent_models.items()})
+    for field, name in configured.items():
+        try:
+            await asyncio.to_thread(models.get, name)
+        except ModelNotConfigured as error:
+            raise BadSettings(f"{variable(field)}: {error.message}") from error

@@ -1,0 +1,169 @@
+"""From a run's events to the frames of a streamed answer. Pure and synchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, assert_never
+
+import orjson
+
+from graph import events as ev
+from graph.run import Run, fold
+from servers import errors
+from servers.chat_completions.conversation import named
+from servers.chat_completions.encode import PARAGRAPH, finish_reason, identity
+from servers.chat_completions.progress import Progress
+from servers.chat_completions.usage import Tokens, metadata, usage
+
+DONE: Final = b"data: [DONE]\n\n"
+
+
+class Chunks:
+    """The frames of one answer: `encode` for each thing that happens, then `close`.
+
+    `run` is as it was accepted, and as it stands now afterwards; `over` once there is nothing more to encode: the answer is
+    there, the client is asked, or the run has failed. With `include_usage`, `close` adds the usage frame,
+    which then carries the metadata; else the last chunk does. The agents' work is shown where the request asks for it.
+    """
+
+    def __init__(self, run: Run, *, include_usage: bool = False, fingerprint: str | None = None) -> None:
+        self.run = run
+        self._fingerprint = fingerprint
+        self._include_usage = include_usage
+        self._progress = Progress() if run.request.progress else None
+        self.over = False
+        self._frames: _Frames  # as soon as the run has begun
+        self._begun = self._spoken = False
+        self._told: dict[str, int] = {}
+        self._calls: dict[str, int] = {}
+        self._ended_at: int | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answer came to its end."""
+        return self._ended_at is not None
+
+    def encode(self, event: ev.Event) -> bytes:
+        """The frames of an event, which may be none."""
+        match event:
+            case ev.TextDelta(id, text):
+                return self._text(id, text)
+            case ev.MessageStarted():
+                return b""
+            case ev.CallStarted(id, name, kind):
+                return self._call(id, name) if kind == "client" else b""
+            case ev.CallDelta(id, arguments):
+                return self._arguments(id, arguments) if id in self._calls else b""
+            case ev.AgentProgress(speaker, agent, text):
+                return self._thought(self._progress.said(speaker, agent, text)) if self._progress else b""
+            case _:
+                self.run = fold(self.run, event)
+                return self._durable(event)
+
+    def close(self, tokens: Tokens | None = None) -> bytes:
+        """The end of the stream: the usage frame where it was asked for and there is an answer, and `[DONE]`."""
+        if self._ended_at is None:
+            return DONE if self.run.ended else _data(errors.internal().body) + DONE
+        if tokens is None or not self._include_usage:
+            return DONE
+        counted = {"usage": usage(tokens, self.run), "metadata": metadata(self.run, self._ended_at)}
+        return self._frames.closing(counted) + DONE
+
+    def _durable(self, event: ev.Durable) -> bytes:
+        match event:
+            case ev.RunStarted():
+                return self._begin()
+            case ev.MessageCompleted(id, _, text):
+                return self._text(id, text[self._told.get(id, 0) :])
+            case ev.CallCompleted(id, name, arguments, kind):
+                return self._whole_call(id, name, arguments) if kind == "client" else b""
+            case ev.AgentStarted(id, agent, task):
+                return self._thought(self._progress.started(id, agent, task)) if self._progress else b""
+            case ev.AgentFinished(id):
+                return self._thought(self._progress.finished(id)) if self._progress else b""
+            case ev.TurnCompleted():
+                return self._thought(self._progress.finished("")) if self._progress else b""
+            case ev.CallAnswered() | ev.CancelRequested():
+                return b""
+            case ev.ActionRequired(at=at) | ev.RunCompleted(at) | ev.RunIncomplete(at=at):
+                return self._finish(at)
+            case ev.RunFailed() | ev.RunCancelled() | ev.RunExpired():
+                self.over = True
+                return _data((errors.of_run(self.run) or errors.internal()).body)
+            case _:
+                assert_never(event)
+
+    def _begin(self) -> bytes:
+        if self._begun:  # another owner goes on; what was said can't be unsaid
+            return b""
+        self._begun = True
+        self._frames = _Frames(self.run, self._fingerprint, self._include_usage)
+        return self._frames.delta({"role": "assistant"})
+
+    def _text(self, id: str, text: str) -> bytes:
+        if not text:
+            return b""
+        told = self._told.get(id, 0)
+        self._told[id] = told + len(text)
+        if not told and self._spoken:
+            text = PARAGRAPH + text
+        self._spoken = True
+        return self._frames.text(text)
+
+    def _thought(self, text: str) -> bytes:
+        return self._frames.delta({"reasoning_content": text}) if text else b""
+
+    def _call(self, id: str, name: str) -> bytes:
+        index = self._calls[id] = len(self._calls)
+        self._told[id] = 0
+        start = {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}}
+        return self._frames.delta({"tool_calls": [start]})
+
+    def _arguments(self, id: str, arguments: str) -> bytes:
+        if not arguments:
+            return b""
+        self._told[id] += len(arguments)
+        more = {"index": self._calls[id], "function": {"arguments": arguments}}
+        return self._frames.delta({"tool_calls": [more]})
+
+    def _whole_call(self, id: str, name: str, arguments: str) -> bytes:
+        start = b"" if id in self._calls else self._call(id, name)
+        return start + self._arguments(id, arguments[self._told[id] :])
+
+    def _finish(self, at: int) -> bytes:
+        self.over, self._ended_at = True, at
+        extra = {} if self._include_usage else {"metadata": metadata(self.run, at)}
+        return self._frames.delta({}, finish_reason(self.run), extra)
+
+
+class _Frames:
+    """Frames of one answer, put together from what they have in common: a delta of text costs one `dumps` of it."""
+
+    def __init__(self, run: Run, fingerprint: str | None, include_usage: bool) -> None:
+        self._head = b"data: " + orjson.dumps(identity(run, "chat.completion.chunk", fingerprint))[:-1]
+        self._tail = b',"conversation_id":' + orjson.dumps(named(run)) + b"}\n\n"
+        self._usage = b',"usage":null' if include_usage else b""
+        self._choice = self._head + b',"choices":[{"index":0,"delta":'
+        self._text_head = self._choice + b'{"content":'
+        self._text_tail = b'},"logprobs":null,"finish_reason":null}]' + self._usage + self._tail
+
+    def text(self, text: str) -> bytes:
+        return self._text_head + orjson.dumps(text) + self._text_tail
+
+    def delta(
+        self, delta: Mapping[str, Any], finish: str | None = None, extra: Mapping[str, Any] | None = None
+    ) -> bytes:
+        reason = b',"logprobs":null,"finish_reason":' + orjson.dumps(finish) + b"}]"
+        return self._choice + orjson.dumps(delta) + reason + self._usage + _more(extra or {}) + self._tail
+
+    def closing(self, counted: Mapping[str, Any]) -> bytes:
+        return self._head + b',"choices":[]' + _more(counted) + self._tail
+
+
+def _more(fields: Mapping[str, Any]) -> bytes:
+    """Further fields of an object that has some already."""
+    return b"," + orjson.dumps(fields)[1:-1] if fields else b""
+
+
+def _data(body: Mapping[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(body) + b"\n\n"

@@ -1,0 +1,131 @@
+"""From the wire of a chat request to a `RunRequest`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from agents.models.port import Params, ToolSpec
+from graph.request import RunRequest
+from servers.chat_completions import schema as wire
+from servers.chat_completions.messages import decode_messages
+from servers.errors import BadRequest
+from servers.routing import Route
+
+_TEXT_ONLY: Final = "This server answers in text alone."
+
+
+def decode(
+    body: wire.ChatRequest, *, tenant: str, route: Route, label: str, conversation: str | None, progress: bool
+) -> RunRequest:
+    """What the engine is asked to do. `label` is the model's name as it is echoed, `progress` what holds where the
+    request does not say. Raises `BadRequest` for what can't be honoured."""
+    _refuse_unsupported(body)
+    options = body.stream_options or wire.StreamOptions()
+    asked = progress if options.include_progress is None else options.include_progress
+    return RunRequest(
+        tenant,
+        decode_messages(body.messages),
+        conversation=conversation,
+        history=body.history or "auto",
+        agent=route.agent,
+        model=route.model,
+        label=label,
+        tools=_tools(body),
+        params=_params(body),
+        watched=bool(body.stream),
+        progress=bool(body.stream) and asked,
+        metadata=body.metadata or {},
+    )
+
+
+def _refuse_unsupported(body: wire.ChatRequest) -> None:
+    """Refuse by name what would change the answer and can't be done here."""
+    if body.n is not None and body.n > 1:
+        raise _unsupported("n", "One answer is given to a request.")
+    if body.audio is not None or "audio" in (body.modalities or ()):
+        raise _unsupported("modalities" if body.audio is None else "audio", _TEXT_ONLY)
+    if body.logprobs or body.top_logprobs:
+        raise _unsupported(
+            "logprobs" if body.logprobs else "top_logprobs", "Probabilities of tokens are not known here."
+        )
+    if body.functions:
+        raise _unsupported("functions", "Use 'tools' instead.")
+
+
+def _unsupported(param: str, reason: str) -> BadRequest:
+    return BadRequest(f"Unsupported value for '{param}'. {reason}", param, "unsupported_value")
+
+
+def _params(body: wire.ChatRequest) -> Params:
+    return Params(
+        stream=bool(body.stream),
+        temperature=body.temperature,
+        top_p=body.top_p,
+        presence_penalty=body.presence_penalty,
+        frequency_penalty=body.frequency_penalty,
+        seed=body.seed,
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        stop=_stop(body.stop),
+        tool_choice=_tool_choice(body),
+        parallel_tool_calls=body.parallel_tool_calls,
+        response_format=_response_format(body),
+        extra=_extra(body),
+    )
+
+
+def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
+    given = [stop] if isinstance(stop, str) else stop or ()
+    return tuple(filter(None, given))
+
+
+def _response_format(body: wire.ChatRequest) -> Mapping[str, Any] | None:
+    wanted = body.response_format
+    return None if wanted is None or wanted.type == "text" else wanted.model_dump(exclude_unset=True)
+
+
+def _extra(body: wire.ChatRequest) -> Mapping[str, Any]:
+    fields = {name: getattr(body, name) for name in wire.PASSED_ON}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _tools(body: wire.ChatRequest) -> tuple[ToolSpec, ...]:
+    """The client's functions; tools of other kinds are nobody's."""
+    functions = [tool.function for tool in body.tools or () if isinstance(tool, wire.FunctionTool)]
+    specs = {each.name: ToolSpec(each.name, each.description, each.parameters, each.strict) for each in functions}
+    if len(specs) < len(functions):
+        raise BadRequest("Invalid value for 'tools': the names of functions must differ.", "tools", "invalid_value")
+    if isinstance(body.tool_choice, wire.AllowedChoice):
+        return tuple(specs[name] for name in _known(_named(body.tool_choice.allowed_tools.tools), specs))
+    return tuple(specs.values())
+
+
+def _tool_choice(body: wire.ChatRequest) -> str | Mapping[str, Any] | None:
+    offered = {spec.name for spec in _tools(body)}
+    match body.tool_choice:
+        case None:
+            return None
+        case wire.AllowedChoice(allowed_tools=allowed):
+            return allowed.mode
+        case wire.NamedChoice(function=function):
+            [name] = _known([function.name], offered)
+            return {"type": "function", "function": {"name": name}}
+        case "required" if not offered:
+            raise BadRequest("Invalid value for 'tool_choice': no function is offered.", "tool_choice", "invalid_value")
+        case word:
+            return word if offered else None
+
+
+def _named(choices: Sequence[wire.NamedChoice]) -> list[str]:
+    return [choice.function.name for choice in choices]
+
+
+def _known(names: Sequence[str], offered: Mapping[str, Any] | set[str]) -> Sequence[str]:
+    for name in names:
+        if name not in offered:
+            raise BadRequest(
+                f"Invalid value for 'tool_choice': no function {name!r:.100} is offered.",
+                "tool_choice",
+                "invalid_value",
+            )
+    return names

@@ -1,0 +1,88 @@
+"""From a run's items to OpenAI's answer. Pure and synchronous, as is its twin for streams (`chunks`)."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from agents.models import port
+from graph.items import Call, Message
+from graph.run import Run
+from servers.chat_completions.conversation import named
+from servers.chat_completions.usage import Tokens, metadata, usage
+
+Finish = Literal["stop", "length", "content_filter", "tool_calls"]
+
+PARAGRAPH: Final = "\n\n"  # between the words before a call and the answer
+
+
+def completion(
+    run: Run, tokens: Tokens, *, at: int, first_item: int = 0, fingerprint: str | None = None
+) -> dict[str, Any]:
+    """The answer of a run that ended well or waits for its client. Its leg begins at `first_item`; `at` is now, in epoch
+    milliseconds."""
+    choice = {"index": 0, "message": _message(run, first_item), "logprobs": None, "finish_reason": finish_reason(run)}
+    return {
+        **identity(run, "chat.completion", fingerprint),
+        "choices": [choice],
+        "usage": usage(tokens, run),
+        "conversation_id": named(run),
+        "metadata": metadata(run, at),
+    }
+
+
+def shown(run: Run, first_item: int = 0) -> port.Message:
+    """What the client sees of a leg: its texts as one, and the calls that it shall answer."""
+    items = run.items[first_item:]
+    text = PARAGRAPH.join(item.text for item in items if isinstance(item, Message) and item.text)
+    calls = [item for item in items if isinstance(item, Call) and item.id in run.required]
+    return port.Message("assistant", text, tool_calls=tuple(port.ToolCall(c.id, c.name, c.arguments) for c in calls))
+
+
+def identity(run: Run, kind: str, fingerprint: str | None) -> dict[str, Any]:
+    """What all chunks of an answer have in common. From a run's second answer on, its id says which one it is."""
+    number = f"-{run.fence}" if run.fence > 1 else ""
+    return {
+        "id": f"chatcmpl-{run.id}{number}",
+        "object": kind,
+        "created": run.created_at // 1000,
+        "model": run.request.label,
+        **({"system_fingerprint": fingerprint} if fingerprint else {}),
+    }
+
+
+def finish_reason(run: Run) -> Finish:
+    """Why the answer ends here."""
+    if run.status == "requires_action":
+        return "tool_calls"
+    if run.status == "incomplete":
+        return "content_filter" if run.incomplete_reason == "content_filter" else "length"
+    return "stop"
+
+
+def _message(run: Run, first_item: int) -> dict[str, Any]:
+    message = shown(run, first_item)
+    body: dict[str, Any] = {"role": "assistant", "content": message.text, "refusal": None}
+    if message.tool_calls:
+        body["content"] = message.text or None
+        body["tool_calls"] = [_call(call) for call in message.tool_calls]
+    if citations := _citations(run, first_item):
+        body["annotations"] = citations
+    return body
+
+
+def _call(call: port.ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _citations(run: Run, first_item: int) -> list[dict[str, Any]]:
+    """The marks whose source is a web page, by their place in the whole text. This wire has no word for other sources."""
+    found, offset = [], 0
+    for message in run.items[first_item:]:
+        if isinstance(message, Message) and message.text:
+            for mark in message.annotations:
+                place = {"start_index": offset + mark.start, "end_index": offset + mark.end}
+                if mark.source.url:
+                    citation = {**place, "url": mark.source.url, "title": mark.source.name}
+                    found.append({"type": "url_citation", "url_citation": citation})
+            offset += len(message.text) + len(PARAGRAPH)
+    return found

@@ -1,0 +1,86 @@
+"""The messages of a chat request, role by role."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from agents.models.port import FilePart, ImagePart, Message, Part, TextPart, ToolCall
+from servers.chat_completions import schema as wire
+from servers.errors import BadRequest
+
+
+def decode_messages(messages: Sequence[wire.Message]) -> tuple[Message, ...]:
+    """The messages as the engine knows them. Raises `BadRequest` for one that lacks what its role needs."""
+    decoded: list[Message] = []
+    for number, message in enumerate(messages):
+        decoded.append(_decode(message, f"messages[{number}]", decoded))
+    return tuple(decoded)
+
+
+def _decode(message: wire.Message, place: str, before: Sequence[Message]) -> Message:
+    match message.role:
+        case "assistant":
+            return _assistant(message, before)
+        case "tool":
+            _require(message.tool_call_id, f"{place}.tool_call_id")
+            return Message("tool", _content(message), message.name, tool_call_id=message.tool_call_id)
+        case "function":
+            _require(message.name, f"{place}.name")
+            return Message("tool", _content(message), tool_call_id=_answered(message.name, before))
+        case role:
+            if "content" not in message.model_fields_set:
+                _require(None, f"{place}.content")
+            return Message("user" if role == "user" else "system", _content(message), message.name)
+
+
+def _assistant(message: wire.Message, before: Sequence[Message]) -> Message:
+    calls = [ToolCall(call.id, call.function.name, _arguments(call.function)) for call in message.tool_calls or ()]
+    if message.function_call:  # OpenAI's first kind of call had no id
+        name = message.function_call.name
+        calls.append(ToolCall(f"function_{len(before)}_{name}"[:40], name, _arguments(message.function_call)))
+    return Message("assistant", _content(message), message.name, tuple(calls))
+
+
+def _answered(name: str | None, before: Sequence[Message]) -> str:
+    """The id of the newest call of that function, which a legacy `function` message answers."""
+    calls = (call for message in reversed(before) for call in reversed(message.tool_calls))
+    return next((call.id for call in calls if call.name == name), f"function_{name}"[:40])
+
+
+def _arguments(call: wire.FunctionCall) -> str:
+    match call.arguments:
+        case None:
+            return "{}"
+        case str(text):
+            return text
+        case arguments:
+            return orjson.dumps(arguments).decode()
+
+
+def _content(message: wire.Message) -> str | tuple[Part, ...]:
+    match message.content:
+        case None:
+            return ""
+        case str(text):
+            return text
+        case parts:
+            return tuple(map(_part, parts))
+
+
+def _part(part: wire.TextPart | wire.RefusalPart | wire.ImagePart | wire.FilePart) -> Part:
+    match part:
+        case wire.TextPart(text=text):
+            return TextPart(text)
+        case wire.RefusalPart(refusal=text):
+            return TextPart(text)
+        case wire.ImagePart(image_url=image):
+            return ImagePart(image.url, image.detail)
+        case wire.FilePart(file=file):
+            return FilePart(file.filename, file.file_data, file.file_id)
+
+
+def _require(value: object, param: str) -> None:
+    if not value:
+        raise BadRequest(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")

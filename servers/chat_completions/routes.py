@@ -1,0 +1,137 @@
+"""`POST /v1/chat/completions`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from agents.models.port import Message
+from graph.errors import NotFound, RunEnded
+from graph.events import now_ms
+from graph.request import RunRequest
+from graph.run import Run
+from servers.chat_completions.chunks import Chunks
+from servers.chat_completions.conversation import as_header, asked_for, named
+from servers.chat_completions.decode import decode
+from servers.chat_completions.encode import completion, shown
+from servers.chat_completions.schema import ChatRequest
+from servers.chat_completions.stream import AnswerStream
+from servers.chat_completions.usage import Tokens
+from servers.context import context_of
+from servers.errors import CLIENT_GONE, of_run
+from servers.invalid import validated
+from servers.json_body import read_json
+from servers.service import Service, service_of
+from servers.sse import EventStream
+
+BODY: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["messages"],
+    "description": "OpenAI's CreateChatCompletionRequest, and `conversation_id`, `history` (`auto` or `full`), "
+    "`stream_options.include_progress`.",
+}
+
+router = APIRouter(tags=["Chat"])
+
+
+@router.post(
+    "/v1/chat/completions",
+    summary="Create a chat completion",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}}},
+)
+async def create_chat_completion(request: Request) -> Response:
+    service = service_of(request)
+    body = validated(ChatRequest, await read_json(request))
+    asked = await _decoded(request, service, body)
+    run = await service.engine.start(asked)
+    context_of(request.scope).run_id = run.id
+    answer = Answer(service, asked, run)
+    return await (answer.streamed(request, body) if body.stream else answer.whole(request))
+
+
+async def _decoded(request: Request, service: Service, body: ChatRequest) -> RunRequest:
+    conversation = asked_for(request.scope, body.conversation_id)
+    route = await service.routing.resolve(body.model)
+    return decode(
+        body,
+        tenant=context_of(request.scope).tenant,
+        route=route,
+        label=body.model or service.routing.default,
+        conversation=conversation,
+        progress=service.settings.stream_progress,
+    )
+
+
+class Answer:
+    """A run on its way to the client. `run` is as it was accepted: it says where this answer begins."""
+
+    def __init__(self, service: Service, asked: RunRequest, run: Run) -> None:
+        self._service, self._asked, self._run = service, asked, run
+        self._first_item = len(run.items)
+        self._headers = {"x-conversation-id": as_header(named(run))}
+
+    async def whole(self, request: Request) -> Response:
+        """The answer in one piece, when it is there."""
+        counting = asyncio.create_task(self._service.tokenizer.counted(self._asked.messages))
+        async with self._attended(request) as gone:
+            run = await self._service.engine.finished(self._run.tenant, self._run.id)
+        if gone():
+            return Response(status_code=CLIENT_GONE)
+        if error := of_run(run):
+            raise error
+        tokens = await self._tokens(run, counting)
+        body = completion(run, tokens, at=now_ms(), first_item=self._first_item, fingerprint=self._fingerprint)
+        headers = {**self._headers, "x-agents-used": ", ".join(run.agents_used)}
+        return Response(orjson.dumps(body), headers=headers, media_type="application/json")
+
+    async def streamed(self, request: Request, body: ChatRequest) -> Response:
+        """The answer as it is made."""
+        include_usage = bool(body.stream_options and body.stream_options.include_usage)
+        chunks = Chunks(self._run, include_usage=include_usage, fingerprint=self._fingerprint)
+        stream = AnswerStream(self._service.engine, self._run, chunks, self._counter(include_usage))
+        try:
+            async with self._attended(request):
+                await stream.begin()
+        except BaseException:
+            await stream.leave()
+            raise
+        return EventStream(stream.frames(), stream.leave, self._headers)
+
+    def _counter(self, wanted: bool) -> Callable[[Run], Awaitable[Tokens | None]]:
+        counting = asyncio.create_task(self._service.tokenizer.counted(self._asked.messages)) if wanted else None
+
+        async def count(run: Run) -> Tokens | None:
+            return await self._tokens(run, counting) if counting else None
+
+        return count
+
+    async def _tokens(self, run: Run, counting: Awaitable[list[int]]) -> Tokens:
+        """What the request had and what the answer has, as tiktoken counts them."""
+        [answer, empty] = await self._service.tokenizer.counted([shown(run, self._first_item), Message("assistant")])
+        return Tokens(self._service.tokenizer.count_messages(()) + sum(await counting), answer - empty)
+
+    @property
+    def _fingerprint(self) -> str | None:
+        return self._service.models.for_agent(self._asked.agent, self._asked.model).fingerprint
+
+    @asynccontextmanager
+    async def _attended(self, request: Request) -> AsyncIterator[Callable[[], bool]]:
+        """While this waits, a client that leaves cancels its run."""
+
+        async def attend() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            with suppress(RunEnded, NotFound):
+                await self._service.engine.cancel(self._run.tenant, self._run.id)
+
+        attending = asyncio.create_task(attend())
+        try:
+            yield attending.done
+        finally:
+            attending.cancel()

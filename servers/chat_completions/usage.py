@@ -1,0 +1,59 @@
+"""What an answer cost, and what the team did for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from agents.models.port import Usage
+from graph.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The request's messages as sent, and the answer as shown: both can be checked with tiktoken."""
+
+    prompt: int
+    completion: int
+
+
+def usage(tokens: Tokens, run: Run) -> dict[str, Any]:
+    """OpenAI's `usage`, with all its details, and the agents again: LangChain keeps unknown keys here alone."""
+    return {
+        "prompt_tokens": tokens.prompt,
+        "completion_tokens": tokens.completion,
+        "total_tokens": tokens.prompt + tokens.completion,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+        "agents_used": list(run.agents_used),
+    }
+
+
+def metadata(run: Run, at: int) -> dict[str, Any]:
+    """What the team did, since the run's start; `at` is now, in epoch milliseconds."""
+    began = run.created_at if run.started_at is None else run.started_at
+    told: dict[str, Any] = {
+        "agents_used": list(run.agents_used),
+        "iterations": run.iterations,
+        "execution_time_seconds": max(0, (run.ended_at or at) - began) / 1000,
+        "usage_total": _spent(run.usage_total),
+        "usage_by_agent": {agent: _spent(used) for agent, used in run.usage_by_agent.items()},
+        "run_id": f"run_{run.id}",
+        "thread_id": f"thread_{run.conversation_id}",
+    }
+    if run.truncated_messages:
+        told["truncated_messages"] = run.truncated_messages
+    return told
+
+
+def _spent(used: Usage) -> dict[str, int]:
+    return {
+        "prompt_tokens": used.prompt_tokens,
+        "completion_tokens": used.completion_tokens,
+        "total_tokens": used.total_tokens,
+    }

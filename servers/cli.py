@@ -1,0 +1,23 @@
+"""The command `cortex-flow`."""
+
+from __future__ import annotations
+
+import sys
+
+from servers.imports import without_collections
+
+
+def main() -> None:
+    """Run the command line; a setting that can't be used ends it with 2 and one line."""
+    with without_collections():
+        from servers.commands import commands
+        from servers.settings import BadSettings
+    try:
+        commands()
+    except BadSettings as error:
+        sys.stderr.write(f"cortex-flow: {error}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

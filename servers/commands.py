@@ -1,0 +1,75 @@
+"""What `cortex-flow` can do. To add a command, write it here; what it needs is imported when it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from servers import settings
+from servers.imports import without_collections
+
+commands = typer.Typer(
+    name="cortex-flow",
+    help="A multi-agent team behind OpenAI's APIs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@commands.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Where to listen; else OPENAI_COMPAT_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Else OPENAI_COMPAT_PORT, else PORT, else 8001.")] = None,
+) -> None:
+    """Serve the API until SIGTERM."""
+    with without_collections():
+        configured = settings.load(host=host, port=port)
+        from servers.serve import serve as run
+    raise typer.Exit(run(configured))
+
+
+@commands.command()
+def chat(
+    question: Annotated[str | None, typer.Argument(help="What to ask; without it, standard input is read.")] = None,
+    model: Annotated[str | None, typer.Option(help="The team, an agent, or a provider's model.")] = None,
+    conversation: Annotated[str | None, typer.Option(help="The conversation to go on with.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the completion as the API would answer it.")] = False,
+) -> None:
+    """Ask the team a question, in a process of its own on the same storage."""
+    with without_collections():
+        configured = settings.load()
+        from servers import logs
+        from servers.terminal.chat import Question
+        from servers.terminal.chat import chat as ask
+    logs.configure(configured.log_format, "warning")
+    text = question if question is not None else sys.stdin.read()
+    if not text.strip():
+        raise typer.BadParameter("there is nothing to ask.")
+    raise typer.Exit(ask(configured, Question(text, model, conversation), as_json=as_json))
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the storage to this version's schema. Nobody may be using it."""
+    from graph.storage import StorageError
+    from graph.storage import migrate as migrate_storage
+
+    url = settings.load().storage_url
+    try:
+        before, after = asyncio.run(migrate_storage(url))
+    except StorageError as error:
+        raise settings.BadSettings(f"{settings.variable('storage_url')}: {error}") from error
+    typer.echo(f"{settings.without_password(url)}: schema {before} -> {after}")
+
+
+@commands.command()
+def version() -> None:
+    """Print the version."""
+    from servers.version import version as installed
+
+    typer.echo(installed())

@@ -1,0 +1,5 @@
+"""What is not a run: one file with a `router` each, named here."""
+
+RESOURCES: tuple[str, ...] = ("root", "models")
+
+__all__ = ["RESOURCES"]

@@ -1,0 +1,219 @@
+"""What the operator configures, by environment or `.env`. Nothing else in the project reads the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import load_dotenv
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from servers.context import DEFAULT_TENANT
+
+DEFAULT_STORAGE = "sqlite:///cortex-flow.db"
+AGENTS = ("supervisor", "researcher", "analyst", "writer")
+TENANT = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class BadSettings(Exception):
+    """A setting can't be used. The message is one line and names the variable; it holds no secret."""
+
+
+class ApiKey(BaseModel, frozen=True):
+    """A key that clients send, and the tenant whose objects it opens."""
+
+    tenant: str = Field(pattern=TENANT)
+    secret: SecretStr = Field(min_length=1)
+
+
+class ModelAlias(BaseModel, frozen=True):
+    """A name or glob that clients may use, and the model it stands for."""
+
+    pattern: str = Field(min_length=1)
+    target: str = Field(min_length=1)
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults. Times are seconds; an empty variable counts as absent."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    enabled: bool = Field(True, validation_alias="OPENAI_COMPAT_ENABLE")
+    host: str = Field("127.0.0.1", validation_alias="OPENAI_COMPAT_HOST", min_length=1)
+    port: int = Field(8001, validation_alias=AliasChoices("OPENAI_COMPAT_PORT", "PORT"), ge=0, le=65535)
+    model_name: str = Field("cortex-flow", validation_alias="OPENAI_COMPAT_MODEL_NAME", pattern=r"^[!-~]{1,128}$")
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field((), validation_alias="OPENAI_COMPAT_API_KEYS")
+    allow_anonymous: bool = Field(False, validation_alias="OPENAI_COMPAT_ALLOW_ANONYMOUS")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(("*",), validation_alias="OPENAI_COMPAT_CORS_ORIGINS")
+    cors_methods: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("GET", "POST", "DELETE", "OPTIONS"), validation_alias="OPENAI_COMPAT_CORS_METHODS"
+    )
+    max_context_tokens: int = Field(8000, validation_alias="OPENAI_COMPAT_MAX_CONTEXT_TOKENS", ge=1)
+    token_model: str = Field("gpt-4", validation_alias="OPENAI_COMPAT_TOKEN_MODEL")
+
+    llm_model: str = Field("offline", validation_alias="LLM_MODEL")
+    supervisor_model: str | None = Field(None, validation_alias="SUPERVISOR_MODEL")
+    researcher_model: str | None = Field(None, validation_alias="RESEARCHER_MODEL")
+    analyst_model: str | None = Field(None, validation_alias="ANALYST_MODEL")
+    writer_model: str | None = Field(None, validation_alias="WRITER_MODEL")
+    model_aliases: Annotated[tuple[ModelAlias, ...], NoDecode] = Field((), validation_alias="MODEL_ALIASES")
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL", pattern=r"^https?://")
+
+    storage_url: str = Field(DEFAULT_STORAGE, validation_alias="STORAGE_URL")
+    blob_url: str | None = Field(None, validation_alias="BLOB_URL")
+    database_provider: Literal["redis", "cosmos"] | None = Field(None, validation_alias="DATABASE_PROVIDER")
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    anonymous_ttl_hours: float = Field(24, validation_alias="ANONYMOUS_CONVERSATION_TTL_HOURS", ge=0)
+
+    max_iterations: int = Field(8, validation_alias="MAX_ITERATIONS", ge=1)
+    run_timeout: float = Field(600, validation_alias="RUN_TIMEOUT_SECONDS", gt=0)
+    agent_timeout: float = Field(120, validation_alias="AGENT_TIMEOUT_SECONDS", gt=0)
+    max_concurrent_runs: int = Field(2000, validation_alias="MAX_CONCURRENT_RUNS", ge=1)
+    stream_progress: bool = Field(False, validation_alias="STREAM_PROGRESS")
+
+    library_path: Path | None = Field(None, validation_alias="LIBRARY_PATH")
+    max_body_mb: float = Field(25, validation_alias="MAX_BODY_MB", gt=0)
+    log_format: Literal["text", "json"] = Field("text", validation_alias="LOG_FORMAT")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="LOG_LEVEL")
+
+    @field_validator("cors_origins", "cors_methods", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(_split(value.replace(" ", ","))) if isinstance(value, str) else value
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _keyed(cls, value: Any) -> Any:
+        return tuple(_api_key(each) for each in _split(value)) if isinstance(value, str) else value
+
+    @field_validator("model_aliases", mode="before")
+    @classmethod
+    def _aliased(cls, value: Any) -> Any:
+        return tuple(_alias(each) for each in _split(value)) if isinstance(value, str) else value
+
+    @field_validator("log_format", "log_level", "database_provider", mode="before")
+    @classmethod
+    def _lowered(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("library_path")
+    @classmethod
+    def _folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise PydanticCustomError("folder", "there is no such folder")
+        return value
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Settings:
+        if self.enabled and not (self.api_keys or self.allow_anonymous or _is_loopback(self.host)):
+            raise BadSettings(
+                f"OPENAI_COMPAT_HOST: {self.host} can be reached from other machines and no key is asked for. Set "
+                "OPENAI_COMPAT_API_KEYS, or OPENAI_COMPAT_ALLOW_ANONYMOUS=true to let everybody in."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _available(self) -> Settings:
+        if self.database_provider and "storage_url" not in self.model_fields_set:
+            raise BadSettings(
+                f"DATABASE_PROVIDER: {self.database_provider} is no storage of this version yet. Remove it, or set "
+                f"STORAGE_URL, to {DEFAULT_STORAGE} for example."
+            )
+        return self
+
+    @property
+    def agent_models(self) -> Mapping[str, str]:
+        """The agents that have a model of their own."""
+        named = {agent: getattr(self, f"{agent}_model") for agent in AGENTS}
+        return {agent: model for agent, model in named.items() if model}
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The names of the team's models as clients see them: the team, the team again, and each agent alone."""
+        return (self.model_name, *(f"{self.model_name}-{agent}" for agent in AGENTS))
+
+    @property
+    def hints(self) -> Iterator[str]:
+        """What an operator may have expected and does not get."""
+        if self.redis_url and not self.database_provider and "storage_url" not in self.model_fields_set:
+            yield f"REDIS_URL alone chooses no storage: everything is kept in {self.storage_url} (STORAGE_URL)."
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process, with `.env` read into its environment first (what is set there already wins).
+    `overrides` are fields by name and win over both; None is no override. Raises `BadSettings`."""
+    given = {_VARIABLES[name]: value for name, value in overrides.items() if value is not None}
+    try:
+        load_dotenv(".env", override=False)
+        return Settings(**given)
+    except UnicodeDecodeError as error:
+        raise BadSettings(f".env: this is no UTF-8 text ({error.reason} at byte {error.start})") from None
+    except ValidationError as error:
+        lines = (f"{_variable(each)}: {_complaint(each)}" for each in error.errors(include_url=False))
+        raise BadSettings("; ".join(lines)) from None
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return _VARIABLES[field]
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    return re.sub(r"(?<=://)([^/@]*)@", "***@", url)
+
+
+def _first_alias(alias: Any) -> str:
+    return str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
+
+
+_VARIABLES = {name: _first_alias(field.validation_alias) for name, field in Settings.model_fields.items()}
+
+
+def _variable(error: ErrorDetails) -> str:
+    place = str(error["loc"][0]) if error["loc"] else "settings"
+    return _VARIABLES.get(place, place)
+
+
+def _complaint(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _split(text: str) -> Iterator[str]:
+    return (each for part in text.split(",") if (each := part.strip()))
+
+
+def _api_key(text: str) -> ApiKey:
+    tenant, colon, secret = text.partition(":")
+    try:
+        return (
+            ApiKey(tenant=tenant, secret=SecretStr(secret))
+            if colon
+            else ApiKey(tenant=DEFAULT_TENANT, secret=SecretStr(text))
+        )
+    except ValidationError:
+        raise PydanticCustomError("api_key", "write each as key or tenant:key, a tenant in [A-Za-z0-9._-]") from None
+
+
+def _alias(text: str) -> ModelAlias:
+    pattern, _, target = (part.strip() for part in text.partition("="))
+    try:
+        return ModelAlias(pattern=pattern, target=target)
+    except ValidationError:
+        raise PydanticCustomError("alias", "write each as name=model, such as gpt-*=cortex-flow") from None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""A question asked in the terminal: `cortex-flow chat`."""

@@ -1,0 +1,129 @@
+"""An engine that tells stories, and the backend around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from agents.models import Models
+from graph.events import Event
+from graph.journal import Position
+from graph.request import RunRequest
+from graph.run import Run
+from graph.storage import Storage, open_storage
+from graph.tokens import open_tokenizer
+from servers.backend import Backend
+from servers.routing import routing
+from servers.service import Service
+from servers.settings import Settings
+from tests.stories import PLAIN, Story
+
+if TYPE_CHECKING:
+    from agents.models.port import Model
+
+
+class ScriptedEngine:
+    """Tells one story to whoever starts a run. `error` is raised instead; `hold`, once given, is waited for before the
+    event of that number."""
+
+    def __init__(
+        self,
+        story: Story = PLAIN,
+        *,
+        error: Exception | None = None,
+        hold_at: int | None = None,
+        hold: asyncio.Event | None = None,
+    ) -> None:
+        self.story = story
+        self.error = error
+        self.hold_at, self.hold = hold_at, hold
+        self.requests: list[RunRequest] = []
+        self.cancelled = asyncio.Event()
+        self.drained: list[float] = []
+
+    async def start(self, request: RunRequest) -> Run:
+        if self.error:
+            raise self.error
+        self.requests.append(request)
+        return self.story.run
+
+    async def follow(self, tenant: str, run_id: str, after: Position) -> AsyncGenerator[Sequence[Event], None]:
+        assert (tenant, run_id, after) == (self.story.run.tenant, self.story.run.id, (self.story.run.journal_length, 0))
+        for number, event in enumerate(self.story.events):
+            await self._held(number)
+            if self.cancelled.is_set():
+                return
+            yield [event]
+
+    async def finished(self, tenant: str, run_id: str) -> Run:
+        for number in range(len(self.story.events)):
+            await self._held(number)
+        return self.story.end
+
+    async def cancel(self, tenant: str, run_id: str) -> Run:
+        self.cancelled.set()
+        return self.story.run
+
+    async def drain(self, seconds: float) -> None:
+        self.drained.append(seconds)
+
+    async def _held(self, number: int) -> None:
+        if number == self.hold_at and self.hold is not None:
+            waits = [asyncio.create_task(self.hold.wait()), asyncio.create_task(self.cancelled.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+
+class ScriptedBackend(Backend):
+    """Opens a scripted engine, or fails as it is told."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: ScriptedEngine,
+        *,
+        claims: Exception | None = None,
+        opens: Exception | None = None,
+    ) -> None:
+        super().__init__(settings)
+        self.engine = engine
+        self.claims, self.opens = claims, opens
+        self.may_claim, self.may_open = asyncio.Event(), asyncio.Event()
+        self.may_claim.set()
+        self.may_open.set()
+        self.closed = False
+
+    async def claim(self) -> Storage:
+        await self.may_claim.wait()
+        if self.claims:
+            raise self.claims
+        return open_storage("memory://")
+
+    async def open(self, storage: Storage) -> Service:
+        await self.may_open.wait()
+        if self.opens:
+            raise self.opens
+        return Service(
+            self._settings,
+            cast(Any, self.engine),
+            cast(Models, Fingerprints()),
+            open_tokenizer("gpt-4"),
+            routing(self._settings, Models().find),
+        )
+
+    async def drain(self, seconds: float) -> None:
+        await self.engine.drain(seconds)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Fingerprints:
+    """Models that only say what they are."""
+
+    fingerprint = "offline"
+
+    def for_agent(self, agent: str, override: str | None = None) -> Model:
+        return cast("Model", self)

@@ -1,0 +1,43 @@
+"""OpenAI's own description of its API, as something to hold answers against."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+DESCRIPTION = Path(__file__).parents[1] / "data" / "openai-openapi.json"
+
+
+def check(name: str, value: Any) -> None:
+    """Fail unless the value is what the schema of that name says. `oneOf` is read as `anyOf`, and `metadata` is left
+    out: OpenAI's holds strings alone, ours holds lists and numbers too."""
+    plain = {key: each for key, each in value.items() if key != "metadata"}
+    errors = [f"{error.json_path}: {error.message:.200}" for error in _validator(name).iter_errors(plain)]
+    assert not errors, errors
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    description = _description()
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": description["components"]})
+
+
+@cache
+def _description() -> Any:
+    return _readable(json.loads(DESCRIPTION.read_text()))
+
+
+def _readable(node: Any) -> Any:
+    """The same in terms of JSON Schema: what is nullable may also be null."""
+    if isinstance(node, list):
+        return [_readable(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    read = {("anyOf" if key == "oneOf" else key): _readable(each) for key, each in node.items()}
+    if read.pop("nullable", False) is True:
+        return {"anyOf": [read, {"type": "null"}]}
+    return read

@@ -1,0 +1,55 @@
+"""What becomes of errors inside of routes, whatever kind they are."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from servers.api import build_api
+from servers.observation import Observation
+from tests.servers.asgi import ask
+
+
+@pytest.fixture
+def api() -> FastAPI:
+    api = build_api(cast(Any, None))
+
+    @api.get("/number")
+    async def number(limit: int) -> dict[str, int]:
+        return {"limit": limit}
+
+    @api.get("/teapot")
+    async def teapot() -> None:
+        raise HTTPException(418, "short and stout")
+
+    @api.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("the secret reason")
+
+    return api
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "param", "code"),
+    [
+        ("/number?limit=many", 400, "limit", None),
+        ("/number", 400, "limit", None),
+        ("/teapot", 418, None, None),
+        ("/broken", 500, None, "internal_error"),
+    ],
+)
+async def test_every_error_has_the_same_shape(
+    api: FastAPI, path: str, status: int, param: str | None, code: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await ask(Observation(api), "GET", path)
+    assert answer.status == status
+    assert (answer.error["param"], answer.error["code"]) == (param, code)
+    assert b"secret" not in answer.body
+    assert ("the secret reason" in caplog.text) is (status == 500)
+
+
+async def test_what_is_right_gets_through(api: FastAPI) -> None:
+    assert (await ask(Observation(api), "GET", "/number?limit=5")).json() == {"limit": 5}
