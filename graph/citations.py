@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable
 
 from agents.tools.port import Source
 from graph.items import Annotation, Answer
 
-_MARK = re.compile(r"【(\d+)†([^】]*)】")
+_MARK = re.compile(r"【([0-9]{1,9})†")  # then the source's name and 】, whatever characters the name is made of
 
 
 class Citations:
-    """Gives each source of a run its number, and finds the numbers again in texts."""
+    """Gives each source of a run its number, and finds the numbers again in texts. `answers` are those of the run so far:
+    what is cited in them keeps its number."""
 
     def __init__(self, answers: Iterable[Answer] = ()) -> None:
         self._numbers: dict[Source, int] = {}
@@ -29,25 +31,34 @@ class Citations:
         return number
 
     def cited(self, text: str) -> tuple[Source, ...]:
-        """The sources whose marks stand in a text, each once."""
+        """The sources whose marks stand in a text, each once, in the order in which they come."""
         return tuple(dict.fromkeys(annotation.source for annotation in self.annotations(text)))
 
     def annotations(self, text: str) -> tuple[Annotation, ...]:
         """The marks of known sources in a text."""
-        found = ((match, self._sources.get(int(match[1]))) for match in _MARK.finditer(text))
-        return tuple(
-            Annotation(match.start(), match.end(), match[0], source)
-            for match, source in found
-            if source is not None and source.name == match[2]
-        )
+        found: list[Annotation] = []
+        place = 0
+        while match := _MARK.search(text, place):
+            source = self._sources.get(int(match[1]))
+            place = match.end()
+            if source is not None and _names(text, place, source):
+                place += len(source.name) + 1
+                found.append(Annotation(match.start(), place, text[match.start() : place], source))
+        return tuple(found)
 
     def _restore(self, answer: Answer) -> None:
-        """Take the numbers of an earlier answer from the marks in it."""
-        by_name = {source.name: source for source in answer.sources}
+        """Take the numbers of an earlier answer from the marks in it: its sources stand in the order of `cited`."""
+        waiting = deque(answer.sources)
         for match in _MARK.finditer(answer.output):
-            if source := by_name.get(match[2]):
-                self._know(int(match[1]), source)
+            known = self._sources.get(int(match[1]))
+            if waiting and known in (None, waiting[0]) and _names(answer.output, match.end(), waiting[0]):
+                self._know(int(match[1]), waiting.popleft())
 
     def _know(self, number: int, source: Source) -> None:
         self._numbers.setdefault(source, number)
         self._sources.setdefault(number, source)
+
+
+def _names(text: str, place: int, source: Source) -> bool:
+    """Whether a mark whose number ends at `place` goes on with the name of this source."""
+    return text.startswith(f"{source.name}】", place)

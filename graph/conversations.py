@@ -7,30 +7,34 @@ is kept as a single document until its id comes back.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 import orjson
 
 from agents.models.port import Message
-from graph import attachments, history, messages
+from graph import attachments, blocks, history, messages
+from graph.blocks import End, Kept
 from graph.events import now_ms
 from graph.history import Match, Unit
-from graph.ids import is_bare, new_id
+from graph.ids import conversation_id, is_bare, new_id
 from graph.messages import StoredMessage
+from graph.request import History
 from graph.storage.port import Conflict, Delete, Document, Drop, Put, Storage, Write
 from graph.tokens import Tokenizer
 
-_PREFIXES = ("thread_", "conv_")
-_PAGE = 64
+_PAGE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """A conversation as it stood when it was read. `version` 0: not stored yet.
 
-    `name` is what its client calls it; `alias` says that this name has still to be written down. `packed` holds the
-    messages of a conversation that nobody has named.
+    `count` units in `size` messages; `spoken`: the last unit is the assistant's. `name` is what its client calls it;
+    `alias` says that this name has still to be written down. `packed` holds the messages of a conversation that nobody
+    has named. `paused` and `active` are runs: one that waits for its client, and a durable one at work.
     """
 
     tenant: str
@@ -40,6 +44,7 @@ class Head:
     count: int = 0
     size: int = 0
     chain: str = history.START
+    spoken: bool = False
     paused: str | None = None
     active: str | None = None
     alias: bool = False
@@ -52,6 +57,7 @@ class Head:
             "n": self.count,
             "size": self.size,
             "chain": self.chain,
+            "spoken": self.spoken,
             "paused": self.paused,
             "active": self.active,
             "anonymous": self.anonymous,
@@ -80,10 +86,10 @@ class Conversations:
 
     async def find(self, tenant: str, name: str | None) -> Head:
         """The conversation of that name, new where there is none. Naming one that was anonymous makes it stay."""
-        if name is None:
+        if not name:
             id = new_id()
             return Head(tenant, id, f"conv_{id}", anonymous=True)
-        bare = _bare(name)
+        bare = conversation_id(name)
         document = await self._storage.get(tenant, "conversation", bare)
         if document is None and not is_bare(bare):
             return await self._find_alias(tenant, name)
@@ -94,31 +100,33 @@ class Conversations:
         """The conversation with that bare id, as it is."""
         return _head(tenant, id, f"conv_{id}", await self._storage.get(tenant, "conversation", id))
 
-    async def match(self, head: Head, incoming: Sequence[Unit], mode: str) -> Match:
-        """How a request's messages continue the conversation (`graph.history`)."""
+    async def match(self, head: Head, incoming: Sequence[Unit], mode: History) -> Match:
+        """How a request's messages continue the conversation (`graph.history`). Reads back as far as they differ."""
         if mode == "append":
             return Match("append", head.count, len(incoming))
-        if found := history.match(incoming, head.count, head.chain):
-            if mode == "full" and found.kind == "append":
-                return history.compare(incoming, head.count, await self._digests(head, head.count))
+        found = history.match(incoming, head.count, head.chain)
+        if mode == "full" and (found is None or found.kind == "append"):
+            return history.replacing(incoming, head.count, await self._digests(head, incoming, head.count))
+        if found is not None:
             return found
-        newest = await self._digests(head, len(incoming) + 8)
-        found = history.compare(incoming, head.count, newest)
-        if found.kind == "window" or len(newest) == head.count:
+        near = await self._digests(head, incoming, len(incoming) + 8)
+        found = history.compare(incoming, head.count, near)
+        if found.kind == "window" or len(near) == head.count:
             return found
-        return history.compare(incoming, head.count, await self._digests(head, head.count))
+        return history.compare(incoming, head.count, await self._digests(head, incoming, head.count))
 
     async def window(self, head: Head, limit: int, *, without_run: str | None = None) -> StoredWindow:
         """The newest messages, enough to fill `limit` tokens. `without_run` leaves out what that run has said itself."""
         found: list[StoredMessage] = []
-        tokens, left = 0, head.size
-        async for stored in self._newest_first(head):
-            left -= 1
-            if without_run is None or stored.run_id != without_run:
-                found.append(stored)
-                tokens += stored.tokens
-            if tokens > limit:
-                break
+        tokens, left = 0, head.size or len(head.packed)
+        async with aclosing(self._newest_first(head)) as newest:
+            async for stored in newest:
+                left -= 1
+                if without_run is None or stored.run_id != without_run:
+                    found.append(stored)
+                    tokens += stored.tokens
+                if tokens > limit:
+                    break
         found.reverse()
         contents = [await attachments.fetch(self._storage, head.tenant, head.id, each.message) for each in found]
         return StoredWindow(tuple(contents), tuple(each.tokens for each in found), max(0, left))
@@ -133,27 +141,30 @@ class Conversations:
         active: str | None = None,
     ) -> tuple[list[Write], Head]:
         """The writes that add a block after what `match` keeps, and the head after them."""
-        ready = [await self._ready(head, each) for each in said]
+        ready = await self._ready(head, said)
         if head.anonymous:
-            after = replace(head, packed=(*head.packed, *ready), paused=paused, active=active)
-            return [self._put(after, head.version)], replace(after, version=head.version + 1)
-        dropped, last = await self._beyond(head, match.keep) if match.keep < head.count else ([], None)
-        chain = head.chain if not dropped else (last.chain if last and last.chain else history.START)
-        closed, added, chain = _close(ready, chain)
+            packed = (*head.packed, *ready)
+            after = replace(head, version=head.version + 1, packed=packed, paused=paused, active=active)
+            return [self._put(after)], after
+        end = await self._end(head, match.keep, ready)
+        reopened = [stored.closing(None, None) for _, stored in end.reopened]
+        closed, units, chain = blocks.close([*reopened, *ready], end.chain)
         after = replace(
             head,
-            count=match.keep + added,
-            size=head.size - len(dropped) + len(closed),
+            version=head.version + 1,
+            count=match.keep - bool(reopened) + len(units),
+            size=head.size - len(end.dropped) + len(ready),
             chain=chain,
+            spoken=units[-1].assistant if units else end.spoken,
             paused=paused,
             active=active,
             alias=False,
         )
-        writes = [*_branch(head, dropped, last), *(_message(head.id, each) for each in closed)]
-        writes.append(self._put(after, head.version))
+        writes = [*blocks.branch_writes(head.id, end), *blocks.message_writes(head.id, end, closed)]
+        writes.append(self._put(after))
         if head.alias:
-            writes.append(Put("alias", head.name, head.id.encode(), expect=0))
-        return writes, replace(after, version=head.version + 1)
+            writes.append(Put("alias", head.name, head.id.encode(), parent=head.id, expect=0))
+        return writes, after
 
     async def stored(self, tenant: str, conversation_id: str, ids: Sequence[str]) -> dict[str, StoredMessage]:
         """Messages by id, wherever they stand."""
@@ -165,24 +176,22 @@ class Conversations:
         return found
 
     async def forget(self, tenant: str, id: str) -> None:
-        """Remove a conversation with its messages, runs and data."""
-        head = await self.load(tenant, id)
-        held = [stored async for stored in self._newest_first(head)]
-        for each in (*held, *head.packed):
-            for digest in attachments.digests(each.message):
-                await self._storage.delete_blob(tenant, attachments.blob_key(id, digest))
-        writes: list[Write] = [Delete("message", each.id) for each in held]
-        while runs := await self._storage.query(tenant, "run", parent=id, limit=_PAGE):
-            gone = [write for run in runs for write in (Delete("run", run.id), Drop(f"run/{run.id}"))]
-            await self._storage.commit(tenant, *gone)
-        await self._storage.commit(tenant, *writes, Delete("conversation", id))
+        """Remove a conversation with its names, messages, branches, runs and data. What is said meanwhile goes too."""
+        while not await self._remove(await self.load(tenant, id)):
+            pass
 
     async def forget_expired(self) -> int:
         """Remove anonymous conversations whose time is over; returns how many."""
-        due = await self._storage.due("conversation", now_ms())
-        for tenant, id in due:
-            await self.forget(tenant, id)
-        return len(due)
+        until, forgotten = now_ms(), 0
+        while due := await self._storage.due("conversation", until):
+            before = forgotten
+            for tenant, id in due:
+                head = await self.load(tenant, id)
+                forgotten += head.anonymous and await self._remove(head)
+                await asyncio.sleep(0)  # there may be thousands: let requests pass
+            if forgotten == before:
+                break
+        return forgotten
 
     async def _find_alias(self, tenant: str, name: str) -> Head:
         alias = await self._storage.get(tenant, "alias", name)
@@ -202,55 +211,100 @@ class Conversations:
             return await self.find(head.tenant, head.name)
         return after
 
-    async def _ready(self, head: Head, stored: StoredMessage) -> StoredMessage:
-        if stored.tokens:
-            return stored
-        [tokens] = await self._tokenizer.counted([stored.message])
-        message = await attachments.stow(self._storage, head.tenant, head.id, stored.message)
-        return replace(stored, message=message, tokens=tokens)
+    async def _ready(self, head: Head, said: Sequence[StoredMessage]) -> list[StoredMessage]:
+        """The messages counted, and their big data stowed."""
+        fresh = [each.message for each in said if not each.tokens]
+        tokens = iter(await self._tokenizer.counted(fresh) if fresh else ())
+        stowed = iter([await attachments.stow(self._storage, head.tenant, head.id, message) for message in fresh])
+        return [each if each.tokens else replace(each, message=next(stowed), tokens=next(tokens)) for each in said]
 
-    async def _digests(self, head: Head, units: int) -> list[tuple[str, str]]:
-        """(digest, chain) of the newest units, oldest first."""
-        closing = [each async for each in _first(self._newest_first(head), units)]
-        return [(each.digest or "", each.chain or "") for each in reversed(closing)]
+    async def _end(self, head: Head, keep: int, ready: Sequence[StoredMessage]) -> End:
+        """What a block is put behind. Nothing is read where all stays, and its first words go on with no words before."""
+        joins = keep > 0 and blocks.joins(ready)
+        if keep < head.count:
+            beyond, last = await self._beyond(head, keep - joins)
+            return blocks.end_within(beyond, last) if joins else blocks.end_before(beyond, last)
+        if not (joins and head.spoken):
+            return End(head.chain, head.spoken)
+        beyond, last = await self._beyond(head, keep - 1)
+        return replace(blocks.end_within(beyond, last), dropped=())
 
-    async def _beyond(self, head: Head, keep: int) -> tuple[list[Document], StoredMessage | None]:
-        """The documents after the first `keep` units, oldest first, and the last message before them."""
-        dropped: list[Document] = []
+    async def _digests(self, head: Head, incoming: Sequence[Unit], units: int) -> list[tuple[str, str]]:
+        """(digest, chain) of the newest units, oldest first: at most so many, or all of them where the incoming list
+        begins like the conversation, which is read back to the place where they part."""
+        known = history.chains(incoming)
+        found: list[tuple[str, str]] = []
+        async with aclosing(self._newest_first(head)) as newest:
+            async for stored in newest:
+                number = head.count - len(found)
+                if stored.chain is None:
+                    continue
+                if number <= len(known) and known[number - 1][1] == stored.chain:
+                    return [*known[:number], *reversed(found)]
+                found.append((stored.digest or "", stored.chain))
+                if len(found) == units:
+                    break
+        return found[::-1]
+
+    async def _beyond(self, head: Head, keep: int) -> tuple[list[Kept], StoredMessage | None]:
+        """What stands after the first `keep` units, oldest first, and the last message before it."""
+        beyond: list[Kept] = []
         units = head.count
-        async for document in self._documents(head):
-            stored = messages.decode(document.body)
-            if stored.chain is not None:
-                if units == keep:
-                    return dropped[::-1], stored
-                units -= 1
-            dropped.append(document)
-        return dropped[::-1], None
+        async with aclosing(self._all(head.tenant, "message", head.id)) as documents:
+            async for document in documents:
+                stored = messages.decode(document.body)
+                if stored.chain is not None:
+                    if units == keep:
+                        return beyond[::-1], stored
+                    units -= 1
+                beyond.append((document, stored))
+        return beyond[::-1], None
 
-    async def _newest_first(self, head: Head) -> AsyncIterator[StoredMessage]:
-        async for document in self._documents(head):
-            yield messages.decode(document.body)
+    async def _newest_first(self, head: Head) -> AsyncGenerator[StoredMessage, None]:
+        """The active branch."""
+        for stored in reversed(head.packed):
+            yield stored
+        if head.anonymous:
+            return
+        async with aclosing(self._all(head.tenant, "message", head.id)) as documents:
+            async for document in documents:
+                yield messages.decode(document.body)
 
-    async def _documents(self, head: Head) -> AsyncIterator[Document]:
-        """The active branch's documents, newest first, read in pages that grow."""
+    async def _all(self, tenant: str, kind: str, parent: str) -> AsyncGenerator[Document, None]:
+        """A parent's documents, newest first, read in pages that grow."""
         after, page = None, _PAGE
-        while documents := await self._storage.query(head.tenant, "message", parent=head.id, after=after, limit=page):
+        while documents := await self._storage.query(tenant, kind, parent=parent, after=after, limit=page):
             for document in documents:
                 yield document
             if len(documents) < page:
                 return
             after, page = documents[-1].sequence, min(page * 2, 1000)
 
-    def _put(self, head: Head, expect: int) -> Put:
+    async def _remove(self, head: Head) -> bool:
+        """Remove a conversation as it stands; False where it has changed meanwhile."""
+        tenant, id = head.tenant, head.id
+        branches = [document.id async for document in self._all(tenant, "branch", id)]
+        said = list(head.packed)
+        for parent in (id, *(f"{id}/{branch}" for branch in branches)):
+            said += [messages.decode(document.body) async for document in self._all(tenant, "message", parent)]
+        writes: list[Write] = [Delete("conversation", id, expect=head.version)]
+        writes += [Delete("message", each.id) for each in said]
+        writes += [Delete("branch", branch) for branch in branches]
+        writes += [Delete("alias", alias.id) async for alias in self._all(tenant, "alias", id)]
+        async for run in self._all(tenant, "run", id):
+            writes += [Delete("run", run.id), Drop(f"run/{run.id}")]
+        try:
+            await self._storage.commit(tenant, *writes)
+        except Conflict:
+            return False
+        for digest in {digest for each in said for digest in attachments.digests(each.message)}:
+            await self._storage.delete_blob(tenant, attachments.blob_key(id, digest))
+        return True
+
+    def _put(self, head: Head) -> Put:
+        """The write that makes this the conversation's head."""
         due = now_ms() + self._ttl if head.anonymous and self._ttl else None
-        return Put("conversation", head.id, head.body(), expect=expect, due=due)
-
-
-def _bare(name: str) -> str:
-    for prefix in _PREFIXES:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return name
+        return Put("conversation", head.id, head.body(), expect=head.version - 1, due=due)
 
 
 def _head(tenant: str, id: str, name: str, document: Document | None) -> Head:
@@ -261,63 +315,14 @@ def _head(tenant: str, id: str, name: str, document: Document | None) -> Head:
         tenant,
         id,
         name,
-        document.version,
-        fields.get("n", 0),
-        fields.get("size", 0),
-        fields.get("chain", history.START),
+        version=document.version,
+        count=fields.get("n", 0),
+        size=fields.get("size", 0),
+        chain=fields.get("chain", history.START),
+        spoken=fields.get("spoken", False),
         paused=fields.get("paused"),
         active=fields.get("active"),
         anonymous=fields.get("anonymous", False),
         packed=tuple(messages.from_dict(each) for each in fields.get("packed", ())),
         created_at=fields["created_at"],
     )
-
-
-def _close(said: Sequence[StoredMessage], chain: str) -> tuple[list[StoredMessage], int, str]:
-    """The messages with digest and chain on the last of each unit; how many units they are; the chain after them."""
-    groups = history.units(each.message for each in said)
-    waiting = iter(said)
-    closed: list[StoredMessage] = []
-    for unit in groups:
-        members = list(_members(unit, waiting))
-        [chain] = history.chain(chain, [unit.digest])
-        closed += [*members[:-1], members[-1].closing(unit.digest, chain)]
-    return closed, len(groups), chain
-
-
-def _members(unit: Unit, waiting: Iterable[StoredMessage]) -> Iterable[StoredMessage]:
-    """The stored messages of a unit; those that belong to none say nothing and are not kept."""
-    wanted = iter(unit.messages)
-    message = next(wanted, None)
-    for stored in waiting:
-        if stored.message is message:
-            yield stored
-            message = next(wanted, None)
-            if message is None:
-                return
-
-
-def _message(conversation_id: str, stored: StoredMessage) -> Put:
-    return Put("message", stored.id, messages.encode(stored), parent=conversation_id, label=stored.run_id, expect=0)
-
-
-def _branch(head: Head, dropped: Sequence[Document], last: StoredMessage | None) -> list[Write]:
-    """Move messages that leave the active branch to a side branch, where they can still be read."""
-    if not dropped:
-        return []
-    branch = new_id()
-    side = f"{head.id}/{branch}"
-    info = {"created_at": now_ms(), "parent_message_id": last.id if last else None, "message_count": len(dropped)}
-    moved = [Put("message", each.id, each.body, parent=side, label=each.label, expect=each.version) for each in dropped]
-    return [*moved, Put("branch", branch, orjson.dumps(info), parent=head.id, expect=0)]
-
-
-async def _first(stored: AsyncIterator[StoredMessage], units: int) -> AsyncIterator[StoredMessage]:
-    """The closing messages among the newest, at most `units` of them."""
-    found = 0
-    async for each in stored:
-        if each.chain is not None:
-            yield each
-            found += 1
-            if found == units:
-                return

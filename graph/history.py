@@ -7,10 +7,10 @@ neighbouring assistant texts sent as one). Each unit has a digest, and a chain v
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b85encode
+from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Literal
 
 import orjson
@@ -50,19 +50,21 @@ class Match:
     @property
     def prompt_is_stored(self) -> bool:
         """Whether the prompt must be read from the store; else the client's own list is the prompt."""
-        return self.kind in ("append", "window", "outputs")
+        return self.kind in ("append", "outputs")
 
 
 def units(messages: Iterable[Message]) -> list[Unit]:
     """A list's units. System messages belong to the request alone, and empty messages say nothing: both are left out."""
     groups: list[list[Message]] = []
+    speaker = ""
     for message in messages:
         if message.role == "system" or not _says_something(message):
             continue
-        if message.role == "assistant" and groups and groups[-1][-1].role == "assistant":
+        if message.role == speaker == "assistant":
             groups[-1].append(message)
         else:
             groups.append([message])
+        speaker = message.role
     return [Unit(tuple(group), _digest(group)) for group in groups]
 
 
@@ -75,8 +77,7 @@ def chain(previous: Digest, digests: Iterable[Digest]) -> Iterator[Digest]:
 
 def match(incoming: Sequence[Unit], count: int, head: Digest) -> Match | None:
     """The rules that need nothing but the conversation's head (its `count` of units and their chain); None = `compare`."""
-    chains = list(chain(START, (unit.digest for unit in incoming[:count])))
-    if count == 0 or (len(incoming) >= count and chains[count - 1] == head):
+    if count == 0 or (len(incoming) >= count and chains(incoming[:count])[-1][1] == head):
         return Match("extend", count, len(incoming) - count)
     if not any(unit.assistant for unit in incoming):
         kind: Literal["outputs", "append"] = "append"
@@ -90,70 +91,63 @@ def compare(incoming: Sequence[Unit], count: int, stored: Sequence[tuple[Digest,
     """The rules for lists that diverge. `stored` are (digest, chain) of the newest units, oldest first; where they do not
     reach back to the start, no common prefix lies before them."""
     common = _common_prefix(incoming, count, stored)
-    window = _window(incoming, [digest for digest, _ in stored])
+    overlaps = _overlaps([unit.digest for unit in incoming], [digest for digest, _ in stored])
+    first = next((index for index, unit in enumerate(incoming) if unit.assistant), len(incoming))
+    found = [(length, offset + length) for offset, length in enumerate(overlaps) if length > first]
+    window = max((length for length, end in found if end == len(stored)), default=0)
     if window > common:
         return Match("window", count, len(incoming) - window)
     if common:
         return Match("branch", common, len(incoming) - common)
-    return _inside(incoming, count, [digest for digest, _ in stored])
+    if not found:
+        return Match("branch", 0, len(incoming))
+    length, end = max(found)
+    return Match("branch", count - len(stored) + end, len(incoming) - length)
+
+
+def replacing(incoming: Sequence[Unit], count: int, stored: Sequence[tuple[Digest, Digest]]) -> Match:
+    """The rule for a list that says it is everything: what is stored behind the common start leaves the branch."""
+    common = _common_prefix(incoming, count, stored)
+    return Match("branch", common, len(incoming) - common)
+
+
+def chains(incoming: Iterable[Unit]) -> list[tuple[Digest, Digest]]:
+    """(digest, chain) of each unit of a list that begins a conversation."""
+    digests = [unit.digest for unit in incoming]
+    return list(zip(digests, chain(START, digests), strict=True))
 
 
 def _common_prefix(incoming: Sequence[Unit], count: int, stored: Sequence[tuple[Digest, Digest]]) -> int:
     """The longest k such that the first k units of both are the same."""
-    chains = list(chain(START, (unit.digest for unit in incoming)))
+    known = chains(incoming)
     first = count - len(stored)
-    for index in range(len(stored) - 1, -1, -1):
-        k = first + index + 1
-        if k <= len(chains) and chains[k - 1] == stored[index][1]:
-            return k
+    for index in range(min(len(stored), len(known) - first) - 1, -1, -1):
+        if known[first + index][1] == stored[index][1]:
+            return first + index + 1
     return 0
 
 
-def _window(incoming: Sequence[Unit], stored: Sequence[Digest]) -> int:
-    """The longest start of the incoming list that ends at the newest stored unit and holds an assistant message."""
-    digests = [unit.digest for unit in incoming]
-    for length in range(min(len(digests), len(stored)), 0, -1):
-        if digests[:length] == list(stored[len(stored) - length :]) and _has_assistant(incoming[:length]):
-            return length
-    return 0
-
-
-def _inside(incoming: Sequence[Unit], count: int, stored: Sequence[Digest]) -> Match:
-    """The longest start of the incoming list found anywhere inside the newest stored units; else all of it is new."""
-    digests = [unit.digest for unit in incoming]
-    best, end = 0, 0
-    for offset in range(len(stored)):
-        length = _same(digests, stored[offset:])
-        if length > best and _has_assistant(incoming[:length]):
-            best, end = length, offset + length
-    if best:
-        return Match("branch", count - len(stored) + end, len(incoming) - best)
-    return Match("branch", 0, len(incoming))
-
-
-def _same(left: Sequence[Digest], right: Sequence[Digest]) -> int:
-    length = 0
-    for a, b in zip(left, right, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length
-
-
-def _has_assistant(incoming: Sequence[Unit]) -> bool:
-    return any(unit.assistant for unit in incoming)
+def _overlaps(start: Sequence[Digest], stored: Sequence[Digest]) -> list[int]:
+    """For each place in `stored`, how much of the list's start stands there (the Z function: linear, whatever repeats)."""
+    both = [*start, None, *stored]
+    same, left, right = [0] * len(both), 0, 0
+    for place in range(1, len(both)):
+        length = min(right - place, same[place - left]) if place < right else 0
+        while place + length < len(both) and both[length] == both[place + length]:
+            length += 1
+        same[place] = length
+        if place + length > right:
+            left, right = place, place + length
+    return same[len(start) + 1 :]
 
 
 def _says_something(message: Message) -> bool:
-    return (
-        message.role != "assistant"
-        or bool(message.tool_calls)
-        or bool(_text(message))
-        or not isinstance(message.content, str)
-    )
+    return message.role != "assistant" or bool(message.tool_calls or message.text.strip() or list(_others(message)))
 
 
 def _digest(group: Sequence[Message]) -> Digest:
+    if len(group) == 1 and isinstance(group[0].content, str) and not group[0].tool_calls:  # nearly always
+        return _hash(orjson.dumps([group[0].role, _text(group[0]), (), (), group[0].tool_call_id]))
     texts = [text for text in map(_text, group) if text]
     others = [other for message in group for other in _others(message)]
     calls = [_call(call) for message in group for call in message.tool_calls]
@@ -180,11 +174,11 @@ def _others(message: Message) -> Iterator[list[Any]]:
 def _call(call: ToolCall) -> list[Any]:
     try:
         arguments = orjson.dumps(orjson.loads(call.arguments or "{}"), option=orjson.OPT_SORT_KEYS).decode()
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested too deep
         arguments = call.arguments
     return [call.id, call.name, arguments]
 
 
 def _hash(data: str | bytes) -> Digest:
     raw = data.encode() if isinstance(data, str) else data
-    return b85encode(hashlib.blake2b(raw, digest_size=12).digest()).decode()
+    return b2a_base64(blake2b(raw, digest_size=12).digest(), newline=False).decode()

@@ -9,8 +9,9 @@ import re
 import secrets
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PREFIXES = ("thread_", "conv_")
 _BARE = re.compile(r"[0-9A-Za-z]{24}")
-_CALL = re.compile(r"call_([0-9A-Za-z]{24})_(\d+)_(\d+)")
+_CALL = re.compile(r"call_([0-9A-Za-z]{24})_[0-9]+_[0-9]+")
 _SPACE = 62**24
 
 
@@ -26,6 +27,14 @@ def new_id() -> str:
 def is_bare(text: str) -> bool:
     """Whether a text could be a bare id."""
     return _BARE.fullmatch(text) is not None
+
+
+def conversation_id(name: str) -> str:
+    """The id in a name of a conversation: what is left without a dialect's prefix."""
+    for prefix in _PREFIXES:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name
 
 
 def call_id(run_id: str, fence: int, number: int) -> str:

@@ -7,8 +7,10 @@ stored; the parts of a replay are cut from what the journal holds.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
@@ -19,6 +21,7 @@ from graph import events as ev
 
 VERSION = 1
 _CLASSES: dict[str, type] = {cls.__name__: cls for cls in get_args(ev.Durable)}
+_POSITION = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})")
 
 
 class Position(NamedTuple):
@@ -33,16 +36,20 @@ class Position(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Position:
         """Read what `str` wrote. Raises `ValueError`."""
-        entries, _, told = text.partition(".")
-        if not (entries.isdecimal() and told.isdecimal()):
-            raise ValueError(f"no position: {text!r}")
-        return cls(int(entries), int(told))
+        numbers = _POSITION.fullmatch(text)
+        if numbers is None:
+            raise ValueError(f"no position: {text[:40]!r}")
+        return cls(int(numbers[1]), int(numbers[2]))
 
 
 def encode(event: ev.Durable) -> bytes:
-    """An entry: the event's fields, its class as `e`, the version as `v`."""
+    """An entry: the event's fields, its class as `e`, the version as `v`. Lone surrogates become question marks."""
     fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
-    return orjson.dumps({"e": type(event).__name__, "v": VERSION, **fields})
+    entry = {"e": type(event).__name__, "v": VERSION, **fields}
+    try:
+        return orjson.dumps(entry)
+    except orjson.JSONEncodeError:  # text that UTF-8 can't carry
+        return json.dumps(entry, default=asdict, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def decode(body: bytes) -> ev.Durable:
@@ -96,34 +103,31 @@ def replay(journal: Sequence[ev.Durable], after: Position) -> Generator[ev.Event
     return told
 
 
+def retell_open(parts: Iterable[tuple[ev.MessageStarted | ev.CallStarted, str]], told: int) -> Iterator[ev.Event]:
+    """Tell the parts of a turn that is still open, from `told` on."""
+    for start, text in parts:
+        told = yield from _retell_part(start, text, told)
+
+
 def _retell(event: ev.Durable, told: int) -> Generator[ev.Event, None, int]:
     """Tell one entry again; returns what is left of `told`."""
     match event:
         case ev.MessageCompleted(id, agent, text):
-            yield from _rest(told, len(text), ev.MessageStarted(id, agent), ev.TextDelta(id, text[max(0, told - 1) :]))
-            told = max(0, told - 1 - len(text))
+            told = yield from _retell_part(ev.MessageStarted(id, agent), text, told)
         case ev.CallCompleted(id, name, arguments, kind):
-            rest = ev.CallDelta(id, arguments[max(0, told - 1) :])
-            yield from _rest(told, len(arguments), ev.CallStarted(id, name, kind), rest)
-            told = max(0, told - 1 - len(arguments))
+            told = yield from _retell_part(ev.CallStarted(id, name, kind), arguments, told)
     yield event
     return told
 
 
-def _rest(told: int, length: int, start: ev.Event, delta: ev.Event) -> Iterator[ev.Event]:
+def _retell_part(start: ev.MessageStarted | ev.CallStarted, text: str, told: int) -> Generator[ev.Event, None, int]:
+    """Start a part that was not told yet, and tell the rest of its text by one delta."""
     if told == 0:
         yield start
-    if told <= length and length > 0:
-        yield delta
-
-
-def retell_open(parts: Iterable[tuple[ev.MessageStarted | ev.CallStarted, str]], told: int) -> Iterator[ev.Event]:
-    """Tell the parts of a turn that is still open, from `told` on."""
-    for start, text in parts:
+    if rest := text[max(0, told - 1) :]:
         match start:
             case ev.MessageStarted(id):
-                delta: ev.Event = ev.TextDelta(id, text[max(0, told - 1) :])
+                yield ev.TextDelta(id, rest)
             case ev.CallStarted(id):
-                delta = ev.CallDelta(id, text[max(0, told - 1) :])
-        yield from _rest(told, len(text), start, delta)
-        told = max(0, told - 1 - len(text))
+                yield ev.CallDelta(id, rest)
+    return max(0, told - 1 - len(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
@@ -34,8 +34,8 @@ class StoredMessage:
     chain: str | None = None
     annotations: tuple[Annotation, ...] = ()
 
-    def closing(self, digest: str, chain: str) -> StoredMessage:
-        """The same message as the last one of its unit."""
+    def closing(self, digest: str | None, chain: str | None) -> StoredMessage:
+        """The same message as the last one of its unit; with None, as one that is not."""
         return replace(self, digest=digest, chain=chain)
 
 
@@ -67,7 +67,7 @@ def to_dict(stored: StoredMessage) -> dict[str, Any]:
         "tokens": stored.tokens,
         "digest": stored.digest,
         "chain": stored.chain,
-        "annotations": stored.annotations,
+        "annotations": [asdict(each) for each in stored.annotations],
     }
     return {key: value for key, value in fields.items() if value}
 
@@ -85,7 +85,7 @@ def from_dict(fields: Mapping[str, Any]) -> StoredMessage:
     return StoredMessage(
         fields["id"],
         message,
-        fields["at"],
+        fields.get("at", 0),
         run_id=fields.get("run_id"),
         agent=fields.get("agent"),
         phase=fields.get("phase"),
@@ -109,10 +109,7 @@ _KINDS = {cls: kind for kind, cls in _PARTS.items()}
 def _content_out(content: str | tuple[Part, ...]) -> Any:
     if isinstance(content, str):
         return content
-    return [
-        {"kind": _KINDS[type(part)], **{key: getattr(part, key) for key in part.__dataclass_fields__}}
-        for part in content
-    ]
+    return [{"kind": _KINDS[type(part)], **asdict(part)} for part in content]
 
 
 def _content_in(content: Any) -> str | tuple[Part, ...]:

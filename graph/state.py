@@ -94,7 +94,7 @@ def arguments_of(call: Call) -> dict[str, object]:
 
 def is_empty(turn: Turn) -> bool:
     """A turn in which nothing was said and nobody called, though nothing kept it from it."""
-    return turn.message_id is None and not turn.call_ids and turn.finish == "stop"
+    return turn.message_id is None and not turn.call_ids and turn.finish not in ("length", "content_filter")
 
 
 def _to_be_asked_again(items: Sequence[Item], turn: Turn) -> bool:

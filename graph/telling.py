@@ -14,7 +14,7 @@ from graph.limits import AnswerGate
 
 @dataclass(slots=True)
 class PartialCall:
-    """A call as it is put together. Told live from its start; `held` while an earlier call is still being told."""
+    """A call as it is put together. Told live from its start, unless it is `held` back until those before it are whole."""
 
     id: str
     name: str
@@ -28,8 +28,8 @@ class Telling:
     """Tells one turn of `agent`. Without `live`, nothing is told before the turn is whole; `answer_only` drops words
     that turn out to be commentary.
 
-    Parts are told one after the other: the text, then the calls. Text that says nothing opens no message, and text
-    behind a call is kept for the record alone.
+    Parts are told one after the other, the text and then the calls, and recorded as they were told: a blank text opens
+    no message, a text ends where the first call begins, and a turn that a limit has cut makes no calls.
     """
 
     agent: str
@@ -47,8 +47,7 @@ class Telling:
     model: str | None = None
     text: str = ""
     spoke: bool = False
-    _blank: str = ""
-    _late: str = ""
+    _toolless: bool = False
     _calls: dict[int, PartialCall] = field(default_factory=dict)
 
     def tell(self, batch: Sequence[Piece]) -> bool:
@@ -56,7 +55,7 @@ class Telling:
         for piece in batch:
             match piece:
                 case Text(text):
-                    self._tell_text(text)
+                    self._tell_text(_writable(text))
                 case CallPart():
                     self._tell_call(piece)
                 case Finish(reason):
@@ -65,25 +64,24 @@ class Telling:
                     self.usage, self.model = usage, model
                 case Reasoning(text):
                     if self.progress:
-                        self.emit(ev.AgentProgress("", self.agent, text))
+                        self.emit(ev.AgentProgress("", self.agent, _writable(text)))
         return self.gate.cut is None
 
     def end_text(self) -> None:
-        """The model has said all: show what a stop sequence might have begun with."""
-        if self.gate.cut is None:
+        """The model has said all: show what was held back for a limit."""
+        if self.gate.cut is None and not self._calls:
             self._show(self.gate.flush())
-        if self.gate.cut is not None:
-            self.finish = "length" if self.gate.cut == "length" else "stop"
-            self._calls.clear()
-        self.text += self._late
+        self.finish = self.gate.cut or self.finish
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """The calls made, in order. None where a limit has cut the turn."""
-        return tuple(Call(call.id, call.name, call.arguments, call.kind) for _, call in sorted(self._calls.items()))
+        """The calls made, in the order in which they began. None where a limit has cut the turn."""
+        return tuple(Call(call.id, call.name, call.arguments, call.kind) for call in self._calls.values())
 
     def drop_calls(self) -> None:
-        """The turn had no tools on offer: what it calls all the same is ignored."""
+        """The turn has no tools on offer: what it calls all the same is ignored. To be said before the first batch,
+        because a call that is being told can't be unsaid."""
+        self._toolless = True
         self._calls.clear()
 
     def durable(self, annotations: tuple[Annotation, ...], usage: Usage, model: str) -> list[ev.Durable]:
@@ -93,66 +91,75 @@ class Telling:
         spoken = bool(self.text.strip()) and not (calls and self.answer_only)
         if spoken:
             events.append(self._message(annotations, "commentary" if calls else "answer"))
-        for call in calls:
+        for call in self._calls.values():
             self._catch_up(call)
             events.append(ev.CallCompleted(call.id, call.name, call.arguments, call.kind))
         message_id = self.message_id if spoken else None
         ids = tuple(call.id for call in calls)
-        return [*events, ev.TurnCompleted(self.agent, message_id, ids, self.finish, model, usage)]
+        return [*events, ev.TurnCompleted(self.agent, message_id, ids, self._reason(), model, usage)]
+
+    def _reason(self) -> FinishReason:
+        """Why the turn ended, in agreement with what is in it: providers say `stop` behind calls, and the reverse."""
+        if self.finish in ("stop", "tool_calls"):
+            return "tool_calls" if self._calls else "stop"
+        return self.finish
 
     def _message(self, annotations: tuple[Annotation, ...], phase: Phase) -> ev.MessageCompleted:
         if not self.spoke:
-            self._start()
-            self.emit(ev.TextDelta(self.message_id, self.text))
-        elif self._late:
-            self.emit(ev.TextDelta(self.message_id, self._late))
-        status: MessageStatus = "incomplete" if self.finish in ("length", "content_filter") else "completed"
+            self._speak(self.text)
+        cut = phase == "answer" and self.finish in ("length", "content_filter")
+        status: MessageStatus = "incomplete" if cut else "completed"
         return ev.MessageCompleted(self.message_id, self.agent, self.text, status, phase, annotations)
 
     def _tell_text(self, text: str) -> None:
-        if self._calls:
-            self._late += text
-            return
-        if not self.text and not self._blank.strip():
-            self._blank += text
-            if not self._blank.strip():
-                return
-            text = self._blank
-        self._show(self.gate.feed(text))
+        if not self._calls:
+            self._show(self.gate.feed(text))
 
     def _show(self, text: str) -> None:
-        if not text:
-            return
         self.text += text
-        if self.live:
-            if not self.spoke:
-                self._start()
+        if not (text and self.live):
+            return
+        if self.spoke:
             self.emit(ev.TextDelta(self.message_id, text))
+        elif self.text.strip():
+            self._speak(self.text)
 
-    def _start(self) -> None:
+    def _speak(self, text: str) -> None:
         self.spoke = True
         self.emit(ev.MessageStarted(self.message_id, self.agent))
+        self.emit(ev.TextDelta(self.message_id, text))
 
     def _tell_call(self, part: CallPart) -> None:
-        call = self._calls.get(part.index)
-        if call is None:
-            call = self._calls[part.index] = self._new_call(part)
-        else:
-            call.arguments += part.arguments
-        if part.arguments and self.live and not call.held:
-            self.emit(ev.CallDelta(call.id, part.arguments))
+        if self._toolless:
+            return
+        if not self._calls and self.gate.cut is None:
+            self._show(self.gate.flush())
+        if self.gate.cut is None:
+            self._add_to_call(part)
+
+    def _add_to_call(self, part: CallPart) -> None:
+        call = self._calls.get(part.index) or self._new_call(part)
+        arguments = _writable(part.arguments)
+        call.arguments += arguments
+        if arguments and not call.held:
+            self.emit(ev.CallDelta(call.id, arguments))
 
     def _new_call(self, part: CallPart) -> PartialCall:
-        name = part.name or ""
+        name = _writable(part.name or "")
         held = bool(self._calls) or not self.live
-        call = PartialCall(self.mint(), name, self.kinds.get(name, "server"), part.arguments, held)
+        call = PartialCall(self.mint(), name, self.kinds.get(name, "server"), held=held)
+        self._calls[part.index] = call
         if not held:
             self.emit(ev.CallStarted(call.id, call.name, call.kind))
         return call
 
-    def _catch_up(self, call: Call) -> None:
-        partial = next(each for each in self._calls.values() if each.id == call.id)
-        if partial.held:
+    def _catch_up(self, call: PartialCall) -> None:
+        if call.held:
             self.emit(ev.CallStarted(call.id, call.name, call.kind))
             if call.arguments:
                 self.emit(ev.CallDelta(call.id, call.arguments))
+
+
+def _writable(text: str) -> str:
+    """The text with lone surrogates replaced: UTF-8, and so the wire and the store, can't carry them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

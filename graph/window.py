@@ -20,50 +20,88 @@ class Window:
     left_out: int = 0
 
 
+@dataclass(slots=True)
+class Block:
+    """What is never parted: a message, and where it makes calls an output for each. `received` of them were given; the
+    newest of these stands at `last`."""
+
+    messages: list[Message]
+    tokens: int
+    last: int
+    received: int = 1
+
+    def answer(self, place: int, output: Message, tokens: int, index: int) -> None:
+        self.messages[place] = output
+        self.tokens += tokens
+        self.last = index
+        self.received += 1
+
+
 def fit(messages: Sequence[Message], tokens: Sequence[int], limit: int) -> Window:
     """Leave out the oldest messages until the rest has at most `limit` tokens (`tokens` counts each message).
 
     System messages and the last turn (from the last user message on) always stay: raises `ContextTooLong` where they
     alone are too much. A call is never parted from its outputs, and calls that nobody answered say so.
     """
-    last_turn = _last_turn(messages)
-    kept = {index for index, message in enumerate(messages) if index >= last_turn or message.role == "system"}
-    spent = sum(tokens[index] for index in kept)
+    blocks = _blocks(messages, tokens)
+    last_turn = _last_turn(blocks)
+    kept = {index for index, block in enumerate(blocks) if index >= last_turn or block.messages[0].role == "system"}
+    spent = sum(blocks[index].tokens for index in kept)
     if spent > limit:
         raise ContextTooLong(spent, limit)
     for index in range(last_turn - 1, -1, -1):
         if index in kept:
             continue
-        spent += tokens[index]
+        spent += blocks[index].tokens
         if spent > limit:
             break
         kept.add(index)
-    whole = [message for index, message in enumerate(messages) if index in kept]
-    return Window(tuple(answer_all(whole)), len(messages) - len(whole))
+    whole = [block for index, block in enumerate(blocks) if index in kept]
+    return Window(tuple(_joined(whole)), len(messages) - sum(block.received for block in whole))
 
 
 def answer_all(messages: Sequence[Message]) -> list[Message]:
     """The messages with each call's output directly behind it, as providers demand: outputs without a call are left out,
     calls without an output say so."""
-    outputs: dict[str | None, deque[Message]] = {}
-    for message in messages:
-        if message.role == "tool":
-            outputs.setdefault(message.tool_call_id, deque()).append(message)
-    result: list[Message] = []
-    for message in messages:
+    if not any(message.tool_calls or message.role == "tool" for message in messages):
+        return list(messages)
+    return _joined(_blocks(messages, [0] * len(messages)))
+
+
+def _joined(blocks: Sequence[Block]) -> list[Message]:
+    return [message for block in blocks for message in block.messages]
+
+
+def _blocks(messages: Sequence[Message], tokens: Sequence[int]) -> list[Block]:
+    """An output belongs to the newest call before it that has its id: ids may come back in later turns."""
+    blocks: list[Block] = []
+    waiting: dict[str | None, deque[tuple[Block, int]]] = {}
+    for index, message in enumerate(messages):
         if message.role != "tool":
-            result.append(message)
-            result += [_output(call.id, outputs) for call in message.tool_calls]
-    return result
+            blocks.append(block := Block([message, *_not_answered(message)], tokens[index], index))
+            if message.tool_calls:
+                waiting |= _calls(block)
+        elif calls := waiting.get(message.tool_call_id):
+            block, place = calls.popleft()
+            block.answer(place, message, tokens[index], index)
+    return blocks
 
 
-def _output(call_id: str, outputs: dict[str | None, deque[Message]]) -> Message:
-    waiting = outputs.get(call_id)
-    return waiting.popleft() if waiting else Message("tool", NOT_ANSWERED, tool_call_id=call_id)
+def _not_answered(message: Message) -> list[Message]:
+    return [Message("tool", NOT_ANSWERED, tool_call_id=call.id) for call in message.tool_calls]
 
 
-def _last_turn(messages: Sequence[Message]) -> int:
-    for index in range(len(messages) - 1, -1, -1):
-        if messages[index].role == "user":
-            return index
-    return max(0, len(messages) - 1)
+def _calls(block: Block) -> dict[str | None, deque[tuple[Block, int]]]:
+    """A block's calls by id, each with the place of its output."""
+    calls: dict[str | None, deque[tuple[Block, int]]] = {}
+    for place, call in enumerate(block.messages[0].tool_calls, 1):
+        calls.setdefault(call.id, deque()).append((block, place))
+    return calls
+
+
+def _last_turn(blocks: Sequence[Block]) -> int:
+    """The first block of the last turn, which may hold outputs of calls that were made before the user spoke."""
+    said = next((block.last for block in reversed(blocks) if block.messages[0].role == "user"), None)
+    if said is None:
+        return max(0, len(blocks) - 1)
+    return next(index for index, block in enumerate(blocks) if block.last >= said)
