@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import assert_never
 
 from agents.models.port import Message
@@ -27,7 +28,15 @@ from graph.work import LostRun, Work
 
 _REMEMBERED = 256
 
-MakeContext = Callable[[Work, Recorder, Sequence[Message], Intake | None], Context]
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What is carried: the work, who writes it down, what its entry agent reads, and the request it began with (chat)."""
+
+    work: Work
+    recorder: Recorder
+    prompt: Sequence[Message]
+    intake: Intake | None = None
 
 
 class Carrier:
@@ -37,8 +46,8 @@ class Carrier:
     leg is over.
     """
 
-    def __init__(self, make_context: MakeContext) -> None:
-        self._make_context = make_context
+    def __init__(self, context_of: Callable[[Leg], Context]) -> None:
+        self._context_of = context_of
         self._team = build_team()
         self._works: dict[str, Work] = {}
         self._taken: set[str] = set()
@@ -74,6 +83,8 @@ class Carrier:
         if known is not None:  # another process has worked on it in the meantime: who follows reads that from the store
             work.stop = known.stop
             known.end()
+        if self._closing:
+            work.end()
         return work
 
     def take(self, run_id: str) -> bool:
@@ -84,15 +95,13 @@ class Carrier:
         self._quiet.clear()
         return True
 
-    def carry(
-        self, work: Work, recorder: Recorder, prompt: Sequence[Message], intake: Intake | None = None
-    ) -> asyncio.Task[None]:
+    def carry(self, leg: Leg) -> asyncio.Task[None]:
         """Carry a run that was taken; the outer task."""
-        self._works[work.run.id] = work
+        self._works[leg.work.run.id] = leg.work
+        leg.work.carried = True
         if self._closing:
-            work.request_stop("handover")
-        context = self._make_context(work, recorder, prompt, intake)
-        owner = asyncio.create_task(self._own(work, recorder, context, intake))
+            leg.work.request_stop("handover")
+        owner = asyncio.create_task(self._own(leg))
         self._owners.add(owner)
         owner.add_done_callback(self._owners.discard)
         return owner
@@ -110,11 +119,6 @@ class Carrier:
             self._ended[run_id] = work
             if len(self._ended) > _REMEMBERED:
                 self._ended.popitem(last=False)
-
-    def dismiss(self, run_id: str) -> None:
-        """A run that was expected and is over before anybody has taken it."""
-        if run_id not in self._taken:
-            self.forget(run_id)
 
     def cancel(self, run_id: str) -> None:
         """Stop a run, where it is carried here."""
@@ -138,29 +142,28 @@ class Carrier:
             elif work.run.request.durable or not durable_only:
                 work.request_stop("handover")
 
-    async def _own(self, work: Work, recorder: Recorder, context: Context, intake: Intake | None) -> None:
-        timer = _expiry(work)
+    async def _own(self, leg: Leg) -> None:
+        timer = _expiry(leg.work)
         try:
-            error = await self._outcome(work, recorder, context, intake)
-            await _finish(work, recorder, error)
+            await _finish(leg, await self._outcome(leg))
         finally:
             timer.cancel()
-            self.forget(work.run.id)
+            self.forget(leg.work.run.id)
 
-    async def _outcome(
-        self, work: Work, recorder: Recorder, context: Context, intake: Intake | None
-    ) -> BaseException | None:
+    async def _outcome(self, leg: Leg) -> BaseException | None:
         """Let the inner task work; what it raised, or None."""
+        work = leg.work
         if work.stop is not None:
             return None
-        work.inner = asyncio.create_task(self._work(work, recorder, context, intake))
+        work.inner = asyncio.create_task(self._work(leg))
         await asyncio.wait([work.inner])
         return None if work.inner.cancelled() else work.inner.exception()
 
-    async def _work(self, work: Work, recorder: Recorder, context: Context, intake: Intake | None) -> None:
-        if intake is not None:
-            await recorder.record(*_opening(intake))
-        await run_team(self._team, context, work.run.items)
+    async def _work(self, leg: Leg) -> None:
+        context = self._context_of(leg)
+        if leg.intake is not None:
+            await leg.recorder.record(*_opening(leg.intake))
+        await run_team(self._team, context, leg.work.run.items)
 
 
 def _expiry(work: Work) -> asyncio.TimerHandle:
@@ -171,17 +174,17 @@ def _expiry(work: Work) -> asyncio.TimerHandle:
     return asyncio.get_running_loop().call_later(max(0.0, left), work.request_stop, "expired")
 
 
-async def _finish(work: Work, recorder: Recorder, error: BaseException | None) -> None:
+async def _finish(leg: Leg, error: BaseException | None) -> None:
     """Write the end of this leg. What can't be written is not told as an end, but for chat runs: theirs is told alone."""
     if isinstance(error, LostRun | StorageError):
-        return recorder.give_up(error)
+        return leg.recorder.give_up(error)
     try:
-        if work.stop == "handover":
-            await recorder.hand_over()
+        if leg.work.stop == "handover":
+            await leg.recorder.hand_over()
         else:
-            await recorder.close(*cut_off(work), *_last_events(work, error))
+            await leg.recorder.close(lambda: [*cut_off(leg.work), *_last_events(leg.work, error)])
     except Exception as broken:
-        recorder.give_up(broken)
+        leg.recorder.give_up(broken)
 
 
 def _last_events(work: Work, error: BaseException | None) -> list[ev.Durable]:

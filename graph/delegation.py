@@ -1,4 +1,5 @@
-"""Answering a call inside: an agent works on its task, or a server tool runs. Whatever goes wrong becomes the answer."""
+"""Answering a call inside: an agent works on its task, or a tool of the server runs. Whatever goes wrong becomes the
+answer."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ from agents import agent as agents
 from agents.agent import Agent, Findings, Step
 from agents.briefing import brief
 from agents.models.port import ModelError, Params, Reasoning, Text, Usage
-from agents.tools.port import Tool
+from agents.tools.port import Tool, ToolOutput
 from graph import events as ev
 from graph.context import Context
 from graph.items import Answer, AnswerStatus, Call, Item
 from graph.prompt import findings
 from graph.state import arguments_of
-from graph.work import LostRun
+from graph.table import tools_of
 
 log = logging.getLogger(__name__)
 MAX_OUTPUT = 32 * 1024
@@ -29,10 +30,50 @@ async def answer(context: Context, call: Call, items: Sequence[Item]) -> Answer:
     entry = context.table.get(call.name)
     if entry is not None and entry.agent is not None:
         return await _delegate(context, entry.agent, call, items)
-    output = await agents.use(entry.tool if entry else None, call.name, call.arguments, context.tool_context())
+    output = await _use(context, entry.tool if entry else None, call)
     answered = ev.CallAnswered(call.id, output.text, output.status, "server", context.citations.cited(output.text))
     await context.record(answered)
     return Answer(call.id, answered.output, answered.status, "server", answered.sources)
+
+
+async def _use(context: Context, tool: Tool | None, call: Call) -> ToolOutput:
+    """Run a tool of the server; it has as long as an agent."""
+    limit = context.limits.agent_timeout
+    try:
+        async with asyncio.timeout(limit):
+            return await agents.use(tool, call.name, call.arguments, context.tool_context())
+    except TimeoutError:
+        return ToolOutput(f"The tool took more than {limit:g} seconds.", "error")
+
+
+def task_of(call: Call) -> str:
+    """The task of a delegation; empty where the model wrote none."""
+    task = arguments_of(call).get("task")
+    return task if isinstance(task, str) and task.strip() else ""
+
+
+def failure(context: Context, agent: Agent, error: Exception) -> tuple[ev.AgentStatus, str]:
+    """What an agent's failure is, and a sentence for the supervisor."""
+    match error:
+        case TimeoutError():
+            return "timeout", f"The {agent.name} took more than {context.limits.agent_timeout:g} seconds."
+        case NothingToSay():
+            return "empty", f"The {agent.name} had nothing to say."
+        case NoTask():
+            return "error", f"The {agent.name} got no task: the arguments must be a JSON object with `task`, a text."
+        case ModelError():
+            return "error", f"The {agent.name} failed: {error.message}"
+        case _:
+            log.error("the %s failed in run %s", agent.name, context.run_id, exc_info=error)
+            return "error", f"The {agent.name} failed by a fault of its own."
+
+
+class NothingToSay(Exception):
+    """An agent whose text is empty."""
+
+
+class NoTask(Exception):
+    """A delegation without a task."""
 
 
 @dataclass(slots=True)
@@ -44,10 +85,6 @@ class Assignment:
     output: str = ""
     calls: list[ev.AgentCall] = field(default_factory=list)
 
-    def fail(self, status: ev.AgentStatus, why: str) -> None:
-        self.status = status
-        self.output = f"The {self.agent.name} {why}"
-
     @property
     def usage(self) -> Usage:
         return sum((call.usage for call in self.calls if call.usage), Usage())
@@ -55,11 +92,11 @@ class Assignment:
 
 async def _delegate(context: Context, agent: Agent, call: Call, items: Sequence[Item]) -> Answer:
     assignment = Assignment(agent)
-    task = arguments_of(call).get("task")
-    if not isinstance(task, str) or not task.strip():
-        assignment.fail("error", "got no task: the arguments must be a JSON object with `task`, a text.")
-    else:
-        await _carry_out(context, assignment, call, task, items)
+    try:
+        async with asyncio.timeout(context.limits.agent_timeout):
+            await _carry_out(context, assignment, call, items)
+    except Exception as error:  # an agent that fails is told to the supervisor, which goes on without it
+        assignment.status, assignment.output = failure(context, agent, error)
     status: AnswerStatus = "ok" if assignment.status == "ok" else "error"
     sources = context.citations.cited(assignment.output)
     await context.record(
@@ -69,24 +106,11 @@ async def _delegate(context: Context, agent: Agent, call: Call, items: Sequence[
     return Answer(call.id, assignment.output, status, "agent", sources)
 
 
-async def _carry_out(context: Context, assignment: Assignment, call: Call, task: str, items: Sequence[Item]) -> None:
-    """Let the agent work. An agent that fails, takes too long or says nothing is told to the supervisor."""
-    try:
-        async with asyncio.timeout(context.limits.agent_timeout):
-            await _follow(context, assignment, call, task, items)
-    except TimeoutError:
-        assignment.fail("timeout", f"took more than {context.limits.agent_timeout:g} seconds.")
-    except ModelError as error:
-        assignment.fail("error", f"failed: {error.message}")
-    except LostRun:
-        raise
-    except Exception:
-        log.exception("the %s failed in run %s", assignment.agent.name, context.run_id)
-        assignment.fail("error", "failed by a fault of its own.")
-
-
-async def _follow(context: Context, assignment: Assignment, call: Call, task: str, items: Sequence[Item]) -> None:
-    agent = assignment.agent
+async def _carry_out(context: Context, assignment: Assignment, call: Call, items: Sequence[Item]) -> None:
+    """Let the agent work until it has reported."""
+    agent, task = assignment.agent, task_of(call)
+    if not task:
+        raise NoTask
     prompt = brief(agent, task, context.user_text, findings(items))
     params = Params(stream=context.request.progress)
     steps = agents.work(context.model(agent.name), prompt, tools_of(agent), context.tool_context(), params)
@@ -101,14 +125,7 @@ async def _follow(context: Context, assignment: Assignment, call: Call, task: st
                 case Findings(text):
                     assignment.output = text.strip()
     if not assignment.output:
-        assignment.fail("empty", "had nothing to say.")
-
-
-def tools_of(agent: Agent) -> dict[str, Tool]:
-    """The agent's own tools by name."""
-    from agents.tools import TOOLS
-
-    return {name: TOOLS[name] for name in agent.tools}
+        raise NothingToSay
 
 
 def _agent_call(step: Step) -> ev.AgentCall:

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from agents.models.port import Message
 from agents.tools.port import Library, Tool
 from graph import events as ev
-from graph.carrier import Carrier
+from graph.carrier import Carrier, Leg
+from graph.chat_recorder import ChatRecorder
 from graph.citations import Citations
+from graph.claims import Claims
 from graph.context import Context, Limits, ModelSource
 from graph.conversations import Conversations
-from graph.errors import ConversationBusy, NotFound, OutputsRefused, Overloaded, RunEnded
+from graph.errors import OutputsRefused, Overloaded, RunEnded
 from graph.intake import Intake, Output, Reception
 from graph.items import Answer
 from graph.journal import Position, replay
 from graph.lease import Lease
 from graph.prompt import system
-from graph.recorder import ChatRecorder, DurableRecorder, Recorder, Stores, received
-from graph.recovery import MAX_ATTEMPTS, Recovery
+from graph.recorder import Stores
+from graph.recovery import Recovery
 from graph.request import RunRequest
 from graph.run import Run
-from graph.runs import Runs, log_of, put
+from graph.runs import Runs, log_of
 from graph.runtime import InProcess, Runtime
-from graph.storage.port import Conflict, Storage
+from graph.storage.port import Storage
 from graph.table import tool_table
 from graph.tokens import Tokenizer
-from graph.work import LostRun, Work
+from graph.work import Work
 
-log = logging.getLogger(__name__)
 _WAIT = 5.0
 
 
@@ -66,32 +65,38 @@ class Engine:
         server_tools: Mapping[str, Tool] | None = None,
     ) -> None:
         self.settings = settings = settings or EngineSettings()
-        conversations = Conversations(storage, tokenizer, settings.anonymous_ttl_hours)
-        self._stores = Stores(storage, conversations, Runs(storage, conversations))
-        self._reception = Reception(
-            conversations, self._stores.runs, tokenizer, settings.max_context_tokens, settings.run_timeout
-        )
         self._models = models
         self._tokenizer = tokenizer
         self._library = library
         self._server_tools = server_tools or {}
         self._runtime = runtime or InProcess(settings.max_concurrent_runs)
+        self._draining = False
+        conversations = Conversations(storage, tokenizer, settings.anonymous_ttl_hours)
+        self._stores = stores = Stores(storage, conversations, Runs(storage, conversations))
+        self._reception = Reception(
+            conversations, stores.runs, tokenizer, settings.max_context_tokens, settings.run_timeout
+        )
         self._lease = Lease(storage)
-        self._recovery = Recovery(self._stores, self._lease)
         self._carrier = Carrier(self._context)
+        self._recovery = Recovery(stores, self._lease, self._carrier, self._runtime.submit)
+        self._claims = Claims(stores, self._reception, self._lease, self._recovery, self._carrier)
 
     @property
     def running(self) -> int:
-        """How many runs are at work in this process, or about to be."""
-        return len(self._carrier)
+        """How many runs are at work in this process."""
+        return self._carrier.taken
 
     async def open(self, *, alone: bool = True) -> None:
         """Take up what dead owners have left, and begin to sweep. `alone`: the store serves this process only."""
-        await self._runtime.start(self._execute)
-        await self._recovery.start(self._runtime.submit, alone=alone)
+        if not alone:
+            self._lease.listen(self._carrier.cancel)
+        await self._runtime.start(self._claims.execute)
+        await self._recovery.start(alone=alone)
 
     async def drain(self, seconds: float) -> None:
-        """Give chat runs this long to end; durable ones are handed over at once, without an attempt spent."""
+        """Take no more runs. Chat runs get this long to end; durable ones are handed over at once, without an attempt
+        spent."""
+        self._draining = True
         await self._recovery.stop()
         await self._runtime.stop()
         await self._carrier.drain(seconds)
@@ -107,41 +112,41 @@ class Engine:
         (not 0 where the request's tool outputs took up a run that waited). Raises `InvalidRequest`, `ConversationBusy`,
         `Overloaded`.
         """
-        if not request.durable and self.running >= self.settings.max_concurrent_runs:
-            raise Overloaded("Too many runs are at work. Try again in a moment.")
-        intake = await self._reception.receive(request)
-        if intake.run.id in self._carrier:
-            raise OutputsRefused("These outputs have been submitted already.", param="messages")
-        if request.durable:
-            await self._accept(intake)
-        else:
-            work = Work(intake.run, intake.journal)
-            self._carrier.carry(work, ChatRecorder(self._stores, work, intake), intake.prompt, intake)
-        return intake.run
+        self._refuse_if_full(request)
+        if not request.durable:
+            return self._carried(await self._reception.receive(request))
+        run = await self._claims.accept(request)
+        await self._runtime.submit(run.tenant, run.id)
+        return run
 
     async def follow(
         self, tenant: str, run_id: str, after: Position | None = None
     ) -> AsyncGenerator[Sequence[ev.Event], None]:
         """What happened after a position and what happens from now on, in batches of events that are there together.
 
-        Ends behind a terminal event or an `ActionRequired` that waits. Raises `NotFound`.
+        Ends behind a terminal event or an `ActionRequired` that waits, and when the process ends. Raises `NotFound`.
         """
+        position = after or Position()
         work = self._carrier.known(tenant, run_id)
-        batches = self._follow_stored(tenant, run_id, after or Position())
         if work is not None:
-            batches = work.follow(after or Position())
-        try:
+            async with aclosing(work.follow(position)) as batches:
+                async for batch in batches:
+                    yield batch
+            if work.settled or self._draining:
+                return
+            position = max(position, work.position)  # it goes on elsewhere
+        async with aclosing(self._follow_stored(tenant, run_id, position)) as batches:
             async for batch in batches:
                 yield batch
-        finally:
-            await batches.aclose()
 
     async def finished(self, tenant: str, run_id: str) -> Run:
-        """Wait until the run has ended, or waits for its client. A failed run is returned, not raised."""
+        """Wait until the run has ended, or waits for its client. A failed run is returned, not raised; one that was
+        handed over is returned as it stands."""
         work = self._carrier.known(tenant, run_id)
         if work is not None:
             await work.over.wait()
-            return work.run
+            if work.settled or self._draining:
+                return work.run
         async for _ in self._follow_stored(tenant, run_id, Position()):
             pass
         return await self.get(tenant, run_id)
@@ -149,104 +154,64 @@ class Engine:
     async def get(self, tenant: str, run_id: str) -> Run:
         """The run as it stands, with its items. Raises `NotFound`."""
         work = self._carrier.known(tenant, run_id)
-        if work is not None:
+        if work is not None and work.carried:
             return work.run
-        run, _, _ = await self._stores.runs.load(tenant, run_id)
-        if await self._recovery.expire(run):
-            run, _, _ = await self._stores.runs.load(tenant, run_id)
+        run, _, _ = await self._load(tenant, run_id)
         return run
 
     async def resume(self, tenant: str, run_id: str, outputs: Sequence[Output]) -> Run:
-        """Answer the calls that a durable run waits for. Raises `OutputsRefused` unless the outputs name exactly those,
-        `RunEnded`, `NotFound`."""
-        run, journal, version = await self._stores.runs.load(tenant, run_id)
+        """Answer the calls that a durable run waits for. Returns the run as it stood, which says where this leg begins.
+
+        Raises `OutputsRefused` unless the outputs name exactly those calls, `RunEnded`, `NotFound`."""
+        work = self._carrier.known(tenant, run_id)
+        if work is not None and work.settled:  # the leg that has asked is just ending
+            await work.over.wait()
+        run, journal, version = await self._load(tenant, run_id)
         if run.ended:
             raise RunEnded(f"Run run_{run_id} has ended: it is {run.status}.")
         if run.status != "requires_action" or sorted(each.call_id for each in outputs) != sorted(run.required):
             waiting = ", ".join(run.required) or "none"
             raise OutputsRefused(f"The run waits for outputs of exactly these calls: {waiting}.", param="tool_outputs")
         answers = [ev.CallAnswered(each.call_id, each.text, "ok", "client") for each in outputs]
-        try:
-            await self._take(run, journal, version, answers)
-        except LostRun as lost:
-            raise OutputsRefused("These outputs have been submitted already.", param="tool_outputs") from lost
+        if not await self._claims.resume(run, journal, version, answers):
+            raise OutputsRefused("These outputs have been submitted already.", param="tool_outputs")
         return run
 
     async def cancel(self, tenant: str, run_id: str) -> Run:
         """Stop a run; it ends `cancelled`. Its model calls are closed at once. Raises `RunEnded`, `NotFound`."""
         work = self._carrier.known(tenant, run_id)
+        if work is not None and work.settled:
+            await work.over.wait()
         if work is None or work.over.is_set():
-            return await self._recovery.cancel(work.run if work else await self.get(tenant, run_id))
+            return await self._recovery.cancel(await self.get(tenant, run_id))
         work.request_stop("cancel")
-        if not work.taken:
-            await self._execute(tenant, run_id)
-        return replace(work.run, status="cancelling")
+        if not self._carrier.has_taken(run_id):
+            await self._claims.execute(tenant, run_id)
+        return work.run if work.run.ended else replace(work.run, status="cancelling")
 
-    async def _accept(self, intake: Intake) -> None:
-        """Write a durable run, with what its request says, before anybody is told of it."""
-        run = intake.run
-        head = replace(intake.head, anonymous=False)
-        block, _ = await self._stores.conversations.block(head, intake.match, received(intake, run), active=run.id)
-        try:
-            await self._stores.storage.commit(run.tenant, *block, put(run, 0))
-        except Conflict as conflict:
-            raise ConversationBusy(f"Conversation {head.name!r} is being changed by another request.") from conflict
-        self._carrier.expect(Work(run))
-        await self._runtime.submit(run.tenant, run.id)
+    def _refuse_if_full(self, request: RunRequest) -> None:
+        if self._draining:
+            raise Overloaded("The server is shutting down. Try again in a moment.")
+        if not request.durable and self.running >= self.settings.max_concurrent_runs:
+            raise Overloaded("Too many runs are at work. Try again in a moment.")
 
-    async def _execute(self, tenant: str, run_id: str) -> None:
-        """Take a durable run and carry it until this leg is over."""
-        work = self._carrier.at_work(run_id)
-        if work is not None and work.taken:
-            return
-        try:
-            run, journal, version = await self._stores.runs.load(tenant, run_id)
-            free = not (run.ended or run.status == "requires_action" or await self._recovery.carried_elsewhere(run))
-            owner = await self._take(run, journal, version, []) if free else None
-        except (LostRun, NotFound):
-            owner = None
-        except Exception:
-            log.exception("run %s could not be taken", run_id)
-            owner = None
-        if owner is None:
-            self._carrier.forget(run_id)
-        else:
-            await owner
+    def _carried(self, intake: Intake) -> Run:
+        """A chat run, at work from now on."""
+        self._refuse_if_full(intake.run.request)
+        if not self._carrier.take(intake.run.id):
+            raise OutputsRefused("These outputs have been submitted already.", param="messages")
+        work = Work(intake.run, intake.journal)
+        self._carrier.carry(Leg(work, ChatRecorder(self._stores, work, intake), intake.prompt, intake))
+        return intake.run
 
-    async def _take(
-        self, run: Run, journal: Sequence[ev.Durable], version: int, answers: Sequence[ev.Durable]
-    ) -> asyncio.Task[None] | None:
-        """Become a durable run's owner: everything is read before the claim, so that nothing can fail after it."""
-        work = self._carrier.expect(Work(run, journal))
-        work.taken = True
-        try:
-            return await self._claim(work, run, journal, version, answers)
-        except BaseException:
-            self._carrier.forget(run.id)
-            raise
+    async def _load(self, tenant: str, run_id: str) -> tuple[Run, Sequence[ev.Durable], int]:
+        """A stored run with its journal and its version, expired where its time is over."""
+        stored = await self._stores.runs.load(tenant, run_id)
+        return await self._stores.runs.load(tenant, run_id) if await self._recovery.expire(stored[0]) else stored
 
-    async def _claim(
-        self,
-        work: Work,
-        run: Run,
-        journal: Sequence[ev.Durable],
-        version: int,
-        answers: Sequence[ev.Durable],
-    ) -> asyncio.Task[None] | None:
-        await self._lease.acquire()
-        prompt = await self._reception.again(run)
-        head = await self._stores.conversations.load(run.tenant, run.conversation_id)
-        work.run = replace(run, owner=self._lease.owner)
-        recorder = DurableRecorder(self._stores, work, version, head)
-        attempt = self._recovery.attempt(run, journal)
-        await recorder.record(ev.RunStarted(run.fence + 1, attempt), *answers)
-        if attempt >= MAX_ATTEMPTS:
-            await recorder.close(ev.RunFailed("server_error", "The run was interrupted too often."))
-            return None
-        return self._carrier.carry(work, recorder, prompt)
-
-    def _context(self, work: Work, recorder: Recorder, prompt: Sequence[Message], intake: Intake | None) -> Context:
-        run, request = work.run, work.run.request
+    def _context(self, leg: Leg) -> Context:
+        """What the graph's nodes know of a leg that is about to begin."""
+        run, request, intake = leg.work.run, leg.work.run.request, leg.intake
         watched = request.watched or request.durable
         progress = watched and (request.progress or self.settings.stream_progress)
         context = Context(
@@ -258,36 +223,45 @@ class Engine:
             library=self._library,
             limits=Limits(self.settings.max_iterations, self.settings.agent_timeout),
             citations=Citations(item for item in run.items if isinstance(item, Answer)),
-            emit=work.emit if watched else _nobody_listens,
-            record=recorder.record,
-            inserted=_inserted(work, intake),
+            emit=leg.work.emit if watched else _nobody_listens,
+            record=leg.recorder.record,
+            inserted=intake.inserted if intake else (),
+            answer_tokens=self._answered(run),
         )
         context.table = tool_table(context.entry, request.tools, self._server_tools)
-        talk = [message for message in prompt if message.role != "system"]
+        talk = [message for message in leg.prompt if message.role != "system"]
         context.prompt = (system(context.entry, context.system_text), *talk)
         return context
 
+    def _answered(self, run: Run) -> int:
+        """The tokens of the answer so far, which count against `max_tokens`: over the run where it is durable; in chat
+        each leg is an answer of its own."""
+        if not run.request.durable or run.request.params.max_tokens is None:
+            return 0
+        return sum(self._tokenizer.count(message.text) for message in run.messages)
+
     async def _follow_stored(
-        self, tenant: str, run_id: str, after: Position
+        self, tenant: str, run_id: str, position: Position
     ) -> AsyncGenerator[Sequence[ev.Event], None]:
         """Follow a run that is not at work here, by its journal."""
-        position = after
         while True:
-            run, journal, _ = await self._stores.runs.load(tenant, run_id)
-            if events := list(replay(journal, position)):
+            run, journal, _ = await self._load(tenant, run_id)
+            events, position = _rest(journal, position)
+            if events:
                 yield events
-            if run.ended or run.status == "requires_action":
+            if run.ended or run.status == "requires_action" or self._draining:
                 return
-            position = Position(max(len(journal), position.entries), 0)
             await self._stores.storage.wait(tenant, log_of(run_id), len(journal), _WAIT)
 
 
-def _inserted(work: Work, intake: Intake | None) -> list[tuple[int, Message]]:
-    """What the user said together with outputs stands behind them."""
-    if intake is None:
-        return []
-    place = len(work.run.items) + len(intake.outputs)
-    return [(place, message) for message in intake.inserted]
+def _rest(journal: Sequence[ev.Durable], after: Position) -> tuple[list[ev.Event], Position]:
+    """What a journal has to tell after a position, and the position behind it."""
+    telling, events = replay(journal, after), list[ev.Event]()
+    while True:
+        try:
+            events.append(next(telling))
+        except StopIteration as over:
+            return events, Position(max(len(journal), after.entries), over.value)
 
 
 def _nobody_listens(event: ev.Live) -> None:

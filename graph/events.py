@@ -154,10 +154,13 @@ class RunIncomplete:
 
 @dataclass(frozen=True, slots=True)
 class RunFailed:
-    """`code` is a word of `graph.errors.FailureCode`; `message` may be shown to the client."""
+    """`code` is a word of `graph.errors.FailureCode`; `message` may be shown to the client. Where a model's provider
+    said so: its own `reason` for a refusal, and the seconds to wait before another try."""
 
     code: str
     message: str
+    reason: str | None = None
+    retry_after: float | None = None
     at: int = field(default_factory=now_ms)
 
 

@@ -6,7 +6,7 @@ import logging
 
 from agents.models.port import ModelError, ModelRateLimited, ModelRefused, ModelTimeout
 from graph import events as ev
-from graph.errors import FailureCode
+from graph.errors import ConversationBusy, FailureCode
 from graph.storage.port import StorageError
 from graph.work import LostRun
 
@@ -17,10 +17,12 @@ def failed(run_id: str, error: BaseException) -> ev.RunFailed:
     """The event for an error. What is a fault of ours is logged, and told without its details."""
     match error:
         case ModelError():
-            return ev.RunFailed(_code(error), error.message)
+            return ev.RunFailed(_code(error), error.message, error.code, error.retry_after)
         case StorageError():
             log.error("run %s could not be written: %s", run_id, error)
             return ev.RunFailed("storage_unavailable", "The storage is not available. Nothing was stored; try again.")
+        case ConversationBusy():
+            return ev.RunFailed("conversation_busy", error.message)
         case LostRun():
             return ev.RunFailed("conversation_busy", "Another request has gone on with this run.")
         case _:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from agents.models.port import ImagePart, Message
 from graph import events as ev
 from graph import history, window
-from graph.conversations import Conversations, Head
+from graph.conversations import Conversations, Head, StoredWindow
 from graph.errors import ConversationBusy, NotFound, OutputsRefused
 from graph.history import Match
 from graph.ids import new_id, run_of_call
+from graph.outputs import Answered, answered_by, first_of, part, said_behind
 from graph.request import RunRequest
 from graph.run import Run
 from graph.runs import Runs
@@ -31,7 +32,8 @@ class Output:
 @dataclass(frozen=True, slots=True)
 class Intake:
     """A run that can begin, or go on. `tail` are the request's messages that the conversation does not hold yet; `version`
-    is the stored run's, 0 for a new one; `outputs` and `inserted` take up a run that waited."""
+    is the stored run's, 0 for a new one; `outputs` take up a run that waited. `inserted` is what the user said behind
+    outputs, now and in earlier legs, each with the number of the run's items before it."""
 
     run: Run
     head: Head
@@ -41,17 +43,7 @@ class Intake:
     journal: Sequence[ev.Durable] = ()
     version: int = 0
     outputs: tuple[Output, ...] = ()
-    inserted: tuple[Message, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The end of a list that answers calls: the tool messages, and what the user says after them."""
-
-    outputs: tuple[Message, ...]
-    after: tuple[Message, ...]
-    made: frozenset[str] = field(default_factory=frozenset)
-    by_list: bool = False
+    inserted: tuple[tuple[int, Message], ...] = ()
 
 
 class Reception:
@@ -69,15 +61,16 @@ class Reception:
     async def receive(self, request: RunRequest) -> Intake:
         """Raises `InvalidRequest` (and below), `ConversationBusy`."""
         incoming = [message for message in request.messages if message.role != "system"]
-        answered = _answered(incoming)
-        if answered and (resumed := await self._resume(request, incoming, answered)):
+        answered = answered_by(request.messages)
+        if answered and (resumed := await self._resume(request, incoming, answered)) is not None:
             return resumed
         return await self._begin(request, incoming)
 
     async def again(self, run: Run) -> tuple[Message, ...]:
-        """The prompt of a stored run, from the conversation as it stood before the run."""
+        """The prompt of a stored run, from the conversation as it stood before the run. Raises `ContextTooLong`."""
         head = await self._conversations.load(run.tenant, run.conversation_id)
-        prompt, _ = await self._from_store(head, _system(run.request), (), without_run=run.id)
+        before, _ = await self._before(head, run)
+        prompt, _ = await self._fit_stored(before, _system(run.request))
         return prompt
 
     async def _begin(self, request: RunRequest, incoming: Sequence[Message]) -> Intake:
@@ -91,32 +84,41 @@ class Reception:
             new = units[len(units) - match.new :]
             tail = tuple(message for unit in new for message in unit.messages)
         if match.prompt_is_stored:
-            prompt, left_out = await self._from_store(head, _system(request), tail)
+            stored = await self._conversations.window(head, self._limit)
+            prompt, left_out = await self._fit_stored(stored, _system(request), tail)
         else:
             prompt, left_out = await self._fit([*_system(request), *incoming])
         return Intake(self._new_run(request, head, left_out), head, match, tail, prompt)
 
     async def _resume(self, request: RunRequest, incoming: Sequence[Message], answered: Answered) -> Intake | None:
         """The run that waits for these outputs; None where the server has forgotten it and the list says it all."""
-        stored = await self._waiting(request.tenant, answered)
+        stored = None if request.durable else await self._waiting(request.tenant, answered)
         if stored is None:
             if answered.by_list:
                 return None
             raise OutputsRefused("No tool call is waiting for these outputs.", param="messages")
         run, journal, version = stored
-        ids = [message.tool_call_id for message in answered.outputs]
-        if sorted(map(str, ids)) != sorted(run.required):
+        ids = [str(message.tool_call_id) for message in answered.outputs]
+        if sorted(ids) != sorted(run.required):
             raise OutputsRefused(f"The run waits for exactly these calls: {', '.join(run.required)}.", param="messages")
-        head = await self._conversations.load(request.tenant, run.conversation_id)
-        head = replace(head, name=request.conversation or head.name)
-        prompt = await self._prompt_of_resumed(request, run, head, incoming)
-        outputs = tuple(Output(str(message.tool_call_id), message.text) for message in answered.outputs)
-        leg = replace(run, request=_leg(request, run))
+        head = await self._head_of(request, run)
+        prompt, inserted = await self._prompt_of_resumed(request, run, head, incoming, answered)
+        outputs = tuple(Output(id, message.text) for id, message in zip(ids, answered.outputs, strict=True))
+        leg = replace(run, request=_leg(request, run), expires_at=self._expiry(request))
         tail = (*answered.outputs, *answered.after)
         match = Match("append", head.count, 0)
-        return Intake(leg, head, match, tail, prompt, journal, version, outputs, answered.after)
+        return Intake(leg, head, match, tail, prompt, journal, version, outputs, inserted)
+
+    async def _head_of(self, request: RunRequest, run: Run) -> Head:
+        """The run's conversation, by its client's name where that is said: a conversation that is named stays."""
+        if request.conversation is not None:
+            head = await self._conversations.find(request.tenant, request.conversation)
+            if head.id == run.conversation_id:
+                return head
+        return await self._conversations.load(request.tenant, run.conversation_id)
 
     async def _waiting(self, tenant: str, answered: Answered) -> tuple[Run, list[ev.Durable], int] | None:
+        """The chat run that made these calls, if it still waits. A durable one is resumed by `Engine.resume` alone."""
         run_ids = {run_of_call(str(message.tool_call_id)) for message in answered.outputs}
         if len(run_ids) != 1 or (run_id := run_ids.pop()) is None:
             return None
@@ -124,27 +126,32 @@ class Reception:
             stored = await self._runs.load(tenant, run_id)
         except NotFound:
             return None
-        return stored if stored[0].status == "requires_action" else None
+        run = stored[0]
+        return stored if run.status == "requires_action" and not run.request.durable else None
 
     async def _prompt_of_resumed(
-        self, request: RunRequest, run: Run, head: Head, incoming: Sequence[Message]
-    ) -> tuple[Message, ...]:
-        """The conversation before the run: its own turns come from its journal, and must not stand there twice."""
-        for index, message in enumerate(incoming):
-            if any(run_of_call(call.id) == run.id for call in message.tool_calls):
-                prompt, _ = await self._fit([*_system(request), *incoming[:index]])
-                return prompt
-        system = _system(request) or _system(run.request)
-        prompt, _ = await self._from_store(head, system, (), without_run=run.id)
-        return prompt
+        self, request: RunRequest, run: Run, head: Head, incoming: Sequence[Message], answered: Answered
+    ) -> tuple[tuple[Message, ...], tuple[tuple[int, Message], ...]]:
+        """The conversation before the run, and what the user has said in it since: the run's own turns come from its
+        journal, and must not stand there twice."""
+        earlier = incoming[: len(incoming) - len(answered.outputs) - len(answered.after)]
+        at = first_of(earlier, run.id)
+        if at < len(earlier):
+            prompt, _ = await self._fit([*_system(request), *earlier[:at]])
+            own = earlier[at:]
+        else:
+            before, own = await self._before(head, run)
+            prompt, _ = await self._fit_stored(before, _system(request) or _system(run.request))
+        place = len(run.items) + len(answered.outputs)
+        return prompt, (*said_behind(run, own), *((place, message) for message in answered.after))
 
-    async def _from_store(
-        self, head: Head, system: Sequence[Message], tail: Sequence[Message], without_run: str | None = None
+    async def _before(self, head: Head, run: Run) -> tuple[StoredWindow, Sequence[Message]]:
+        """The conversation before a run, and the run's own messages but for what it has said itself."""
+        return part(await self._conversations.window(head, self._limit, without_run=run.id), run.id)
+
+    async def _fit_stored(
+        self, stored: StoredWindow, system: Sequence[Message], tail: Sequence[Message] = ()
     ) -> tuple[tuple[Message, ...], int]:
-        if head.packed:
-            kept = [each.message for each in head.packed if without_run is None or each.run_id != without_run]
-            return await self._fit([*system, *kept, *tail])
-        stored = await self._conversations.window(head, self._limit, without_run=without_run)
         around = await self._tokenizer.counted([*system, *tail])
         tokens = [*around[: len(system)], *stored.tokens, *around[len(system) :]]
         fitted = window.fit([*system, *stored.messages, *tail], tokens, self._limit)
@@ -167,18 +174,21 @@ class Reception:
             raise ConversationBusy(f"Conversation {head.name!r} already has an active run: run_{run.id}.")
 
     def _new_run(self, request: RunRequest, head: Head, left_out: int) -> Run:
-        now = ev.now_ms()
-        timeout = self._timeout if request.timeout is None else request.timeout
         return Run(
             new_id(),
             request.tenant,
             head.id,
             request,
-            now,
-            now + int(timeout * 1000),
+            ev.now_ms(),
+            self._expiry(request),
             truncated_messages=left_out,
             metadata=request.metadata,
         )
+
+    def _expiry(self, request: RunRequest) -> int:
+        """When a leg that begins now is over its time."""
+        timeout = self._timeout if request.timeout is None else request.timeout
+        return ev.now_ms() + int(timeout * 1000)
 
 
 def _system(request: RunRequest) -> list[Message]:
@@ -189,44 +199,6 @@ def _leg(request: RunRequest, run: Run) -> RunRequest:
     """The request of a run's next leg: what the client sent now, in the terms of the run."""
     system = tuple(_system(request) or _system(run.request))
     return replace(request, messages=system, agent=run.request.agent, tools=request.tools or run.request.tools)
-
-
-def _answered(incoming: Sequence[Message]) -> Answered | None:
-    """The outputs at the end of a list; None where it ends in something else. Raises `OutputsRefused`."""
-    start = next((i + 1 for i in range(len(incoming) - 1, -1, -1) if incoming[i].role == "assistant"), 0)
-    outputs = [message for message in incoming[start:] if message.role == "tool"]
-    made = frozenset(call.id for message in incoming for call in message.tool_calls)
-    _refuse_strangers(incoming, made)
-    if not outputs:
-        return None
-    if start:
-        _refuse_partial(incoming[start - 1], outputs)
-    after = tuple(message for message in incoming[start:] if message.role != "tool")
-    return Answered(tuple(outputs), after, made, by_list=start > 0)
-
-
-def _refuse_strangers(incoming: Sequence[Message], made: frozenset[str]) -> None:
-    if not any(message.role == "assistant" for message in incoming):
-        return
-    for index, message in enumerate(incoming):
-        if message.role == "tool" and message.tool_call_id not in made:
-            raise OutputsRefused(
-                f"messages[{index}] answers the tool call {message.tool_call_id!r}, which no assistant message has made.",
-                param=f"messages[{index}].tool_call_id",
-            )
-
-
-def _refuse_partial(asking: Message, outputs: Sequence[Message]) -> None:
-    given = [message.tool_call_id for message in outputs]
-    missing = [call.id for call in asking.tool_calls if call.id not in given]
-    if missing:
-        raise OutputsRefused(
-            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
-            f"These had no response: {', '.join(missing)}.",
-            param="messages",
-        )
-    if len(set(given)) < len(given):
-        raise OutputsRefused("A tool call was answered more than once.", param="messages")
 
 
 def _at_most(message: Message) -> int:

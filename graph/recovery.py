@@ -1,27 +1,30 @@
-"""What keeps every accepted run on its way to an end: runs of dead owners are taken over, old ones expire."""
+"""What keeps every accepted run on its way to an end: runs that nobody carries are taken up, old ones expire."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from graph import events as ev
 from graph import runs
+from graph.carrier import Carrier
+from graph.durable_recorder import DurableRecorder
 from graph.errors import NotFound, RunEnded
 from graph.lease import Lease
-from graph.recorder import DurableRecorder, Stores
+from graph.recorder import Stores
 from graph.run import Run
-from graph.storage.port import StorageError
+from graph.storage.port import Conflict, StorageError
 from graph.work import LostRun, Work
 
 log = logging.getLogger(__name__)
 SWEEP_EVERY = 3.0
-FORGET_EVERY = 60.0
+STRAYS_EVERY = 10  # sweeps
+FORGET_EVERY = 20  # sweeps
 MAX_ATTEMPTS = 3
 _EVER = 2**62
+_ALL = 100_000
 
 Submit = Callable[[str, str], Awaitable[None]]
 
@@ -29,26 +32,24 @@ Submit = Callable[[str, str], Awaitable[None]]
 class Recovery:
     """Sweeps the store for runs that nobody carries, for expired ones, and for conversations whose time is over."""
 
-    def __init__(self, stores: Stores, lease: Lease) -> None:
+    def __init__(self, stores: Stores, lease: Lease, carrier: Carrier, submit: Submit) -> None:
         self._stores = stores
         self._lease = lease
-        self._submit: Submit | None = None
+        self._carrier = carrier
+        self._submit = submit
         self._sweeping: asyncio.Task[None] | None = None
 
-    async def start(self, submit: Submit, *, alone: bool) -> None:
-        """Hand over what was left, then sweep in the background. `alone`: no other process can own a run of this store."""
-        self._submit = submit
+    async def start(self, *, alone: bool) -> None:
+        """Take up what was left, then sweep in the background. `alone`: no other process can own a run of this store."""
         if alone:
-            for _, owner in await self._stores.storage.due("owner", _EVER):
-                await self._lease.bury(owner)
-        await self._take_over()
+            await self._bury(_EVER)
+        await self._take_up()
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
         if self._sweeping is not None:
             self._sweeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeping
+            await asyncio.wait([self._sweeping])
 
     def attempt(self, run: Run, journal: Sequence[ev.Durable]) -> int:
         """The number of the attempt when this run is taken now. Only the takeover from a dead owner counts, and only as
@@ -59,76 +60,105 @@ class Recovery:
         return 1 if progress else run.attempts + 1
 
     async def carried_elsewhere(self, run: Run) -> bool:
-        """Whether a living owner carries this run."""
-        return run.owner is not None and run.owner != self._lease.owner and await self._lease.is_alive(run.owner)
+        """Whether another living owner carries this run."""
+        if run.owner is None or run.owner == self._lease.owner or run.status == "requires_action":
+            return False
+        return await self._lease.is_alive(run.owner)
 
     async def expire(self, run: Run) -> bool:
         """End a durable run whose time is over and that nobody carries; whether it was so."""
         if run.ended or not run.request.durable or run.expires_at > ev.now_ms():
             return False
-        if run.status != "requires_action" and await self.carried_elsewhere(run):
+        if self._carrier.has_taken(run.id) or await self.carried_elsewhere(run):
             return False
         return await self._end(run, ev.RunExpired())
 
     async def cancel(self, run: Run) -> Run:
         """Cancel a run that is not at work here. Raises `RunEnded`."""
-        if run.ended:
-            raise RunEnded(f"Cannot cancel run with status '{run.status}'.")
-        if run.status != "requires_action" and await self.carried_elsewhere(run):
-            return await self._request_cancel(run)
-        if not await self._end(run, ev.CancelRequested(), ev.RunCancelled()):
-            return await self.cancel((await self._stores.runs.load(run.tenant, run.id))[0])
-        return (await self._stores.runs.load(run.tenant, run.id))[0]
+        while not run.ended:
+            if await self.carried_elsewhere(run):
+                return await self._request_cancel(run)
+            ended = await self._end(run, ev.CancelRequested(), ev.RunCancelled())
+            run, _, _ = await self._stores.runs.load(run.tenant, run.id)
+            if ended:
+                return run
+        raise RunEnded(f"Cannot cancel run with status '{run.status}'.")
 
     async def _request_cancel(self, run: Run) -> Run:
+        """Leave word for the run's owner, and wake it."""
+        assert run.owner is not None
+        asked = replace(run, cancel_requested_at=ev.now_ms())
         stored, version = await self._stores.runs.get(run.tenant, run.id)
-        asked = replace(stored, cancel_requested_at=ev.now_ms())
-        await self._stores.storage.commit(run.tenant, runs.put(asked, version))
-        return replace(run, status="cancelling", cancel_requested_at=asked.cancel_requested_at)
+        try:
+            marked = replace(stored, cancel_requested_at=asked.cancel_requested_at)
+            await self._stores.storage.commit(run.tenant, runs.put(marked, version))
+        except Conflict:  # the run has just moved on: look again
+            return await self.cancel((await self._stores.runs.load(run.tenant, run.id))[0])
+        await self._lease.notify(run.owner, run.id)
+        return replace(asked, status="cancelling")
 
     async def _end(self, run: Run, *events: ev.Durable) -> bool:
         """Write the end of a run that nobody carries; False when somebody else was first."""
+        if not self._carrier.take(run.id):
+            return False
+        try:
+            return await self._write_end(run, *events)
+        except LostRun:
+            return False
+        finally:
+            self._carrier.forget(run.id)
+
+    async def _write_end(self, run: Run, *events: ev.Durable) -> bool:
         stored, journal, version = await self._stores.runs.load(run.tenant, run.id)
         if stored.ended:
             return False
         head = await self._stores.conversations.load(run.tenant, run.conversation_id)
-        try:
-            await DurableRecorder(self._stores, Work(stored, journal), version, head).record(*events)
-        except LostRun:
-            return False
+        await DurableRecorder(self._stores, Work(stored, journal), version, head).record(*events)
         return True
 
     async def _sweep(self) -> None:
         rounds = 0
         while True:
             try:
-                await self._expire_due()
-                if await self._dead_owners():
-                    await self._take_over()
-                if rounds % round(FORGET_EVERY / SWEEP_EVERY) == 0:
-                    await self._stores.conversations.forget_expired()
+                await self._sweep_once(rounds)
             except StorageError as error:
                 log.warning("the sweep was interrupted: %s", error)
+            except Exception:
+                log.exception("the sweep failed")
             rounds += 1
             await asyncio.sleep(SWEEP_EVERY)
 
-    async def _expire_due(self) -> None:
+    async def _sweep_once(self, rounds: int) -> None:
         for tenant, id in await self._stores.storage.due("run", ev.now_ms()):
-            run, _ = await self._stores.runs.get(tenant, id)
-            await self.expire(run)
+            await self._with(tenant, id, self.expire)
+        if await self._bury(ev.now_ms()) or rounds % STRAYS_EVERY == STRAYS_EVERY - 1:
+            await self._take_up()
+        if rounds % FORGET_EVERY == 0:
+            await self._stores.conversations.forget_expired()
 
-    async def _dead_owners(self) -> bool:
-        dead = [id for _, id in await self._stores.storage.due("owner", ev.now_ms()) if id != self._lease.owner]
+    async def _bury(self, until: int) -> bool:
+        """Forget the owners whose lease ends until then; whether there were any."""
+        dead = [id for _, id in await self._stores.storage.due("owner", until, limit=_ALL) if id != self._lease.owner]
         for owner in dead:
             await self._lease.bury(owner)
         return bool(dead)
 
-    async def _take_over(self) -> None:
-        """Submit every durable run that is on its way and that no living owner carries."""
-        assert self._submit is not None
-        for tenant, id in await self._stores.storage.due("run", _EVER, limit=100_000):
-            with contextlib.suppress(NotFound):
-                run, _ = await self._stores.runs.get(tenant, id)
-                mine = run.owner == self._lease.owner
-                if not (run.ended or run.status == "requires_action" or mine or await self.carried_elsewhere(run)):
-                    await self._submit(tenant, id)
+    async def _take_up(self) -> None:
+        """Submit every durable run that is on its way and that nobody carries."""
+        for tenant, id in await self._stores.storage.due("run", _EVER, limit=_ALL):
+            if not self._carrier.expects(id):
+                await self._with(tenant, id, self._take_up_stray)
+
+    async def _take_up_stray(self, run: Run) -> None:
+        if not (run.ended or run.status == "requires_action" or await self.carried_elsewhere(run)):
+            await self._submit(run.tenant, run.id)
+
+    async def _with(self, tenant: str, id: str, action: Callable[[Run], Awaitable[object]]) -> None:
+        """Act on a stored run. One that is gone, or can't be read, must not keep the others waiting."""
+        try:
+            run, _ = await self._stores.runs.get(tenant, id)
+            await action(run)
+        except NotFound:
+            pass  # deleted since it was listed
+        except ValueError:
+            log.exception("run %s can't be read", id)

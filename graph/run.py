@@ -27,10 +27,12 @@ TERMINAL: frozenset[Status] = frozenset({"cancelled", "completed", "failed", "in
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a run failed. `code` is a `graph.errors.FailureCode`."""
+    """Why a run failed: the fields of `RunFailed`."""
 
     code: str
     message: str
+    reason: str | None = None
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def _incomplete(run: Run, event: ev.RunIncomplete) -> Changes:
 
 
 def _failed(run: Run, event: ev.RunFailed) -> Changes:
-    failure = Failure(event.code, event.message)
+    failure = Failure(event.code, event.message, event.reason, event.retry_after)
     return {"status": "failed", "ended_at": event.at, "required": (), "failure": failure}
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, fields, is_dataclass, replace
-from functools import reduce
+from dataclasses import MISSING, fields, replace
+from functools import cache, reduce
 from typing import Any
 
 import orjson
@@ -30,15 +30,14 @@ def log_of(run_id: str) -> str:
 
 def put(run: Run, version: int) -> Put:
     """The write of a run's document at the version that is known. Runs that are not over are due when they expire."""
-    body = orjson.dumps(_compact(replace(run, items=(), request=_kept(run))))
+    body = orjson.dumps({**_compact(run, without="items"), "request": _compact(_kept(run))})
     due = None if run.ended or not run.request.durable else run.expires_at
     return Put("run", run.id, body, parent=run.conversation_id, expect=version, label=run.status, due=due)
 
 
-def append(run: Run, events: Sequence[ev.Durable]) -> Append:
-    """The write of events behind those that the run has folded so far. Texts stand in the messages alone."""
-    entries = tuple(journal.encode(journal.without_text(event)) for event in events)
-    return Append(log_of(run.id), entries, after=run.journal_length)
+def append(run_id: str, after: int, events: Sequence[ev.Durable]) -> Append:
+    """The write of events to a journal that has `after` entries. Texts stand in the messages alone."""
+    return Append(log_of(run_id), tuple(journal.encode(journal.without_text(event)) for event in events), after)
 
 
 class Runs:
@@ -96,17 +95,20 @@ def _decode(document: Document) -> Run:
     return _RUN.validate_python(orjson.loads(document.body))
 
 
-def _compact(value: Any) -> dict[str, Any]:
+def _compact(value: Any, without: str = "") -> dict[str, Any]:
     """A dataclass as a dictionary without what has its default."""
-    result = {}
-    for each in fields(value):
-        current = getattr(value, each.name)
-        if current != _default(each):
-            result[each.name] = _compact(current) if is_dataclass(current) else current
+    result: dict[str, Any] = {}
+    cls: type = type(value)
+    for name, default in _defaults(cls):
+        current = getattr(value, name)
+        if current != default and name != without:
+            result[name] = _compact(current) if hasattr(current, "__dataclass_fields__") else current
     return result
 
 
-def _default(each: Any) -> Any:
-    if each.default is not MISSING:
-        return each.default
-    return each.default_factory() if each.default_factory is not MISSING else MISSING
+@cache
+def _defaults(cls: type) -> tuple[tuple[str, Any], ...]:
+    """A dataclass's fields with their defaults; `MISSING` equals nothing."""
+    return tuple(
+        (each.name, each.default if each.default_factory is MISSING else each.default_factory()) for each in fields(cls)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from agents import TEAM
 from agents.agent import Agent
@@ -17,10 +18,14 @@ _RENAMED = "team_"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tool on offer: who answers it (`agent` for a delegation, `tool` for a server tool, else the client)."""
+    """A tool on offer: who answers it (`agent` for a delegation, `tool` for a server tool, else the client).
+
+    `own` tools belong to the team and not to the application: its transfers, a lone agent's tools.
+    """
 
     spec: ToolSpec
     kind: CallKind
+    own: bool = False
     agent: Agent | None = None
     tool: Tool | None = None
 
@@ -32,15 +37,23 @@ def tool_table(entry: Agent, client: Iterable[ToolSpec], server: Mapping[str, To
     table = {spec.name: Entry(spec, "client") for spec in client}
     for name, tool in server.items():
         table[name] = Entry(tool.spec, "server", tool=tool)
-    for ours in _ours(entry):
-        name = f"{_RENAMED}{ours.spec.name}" if ours.spec.name in table else ours.spec.name
-        table[name] = replace(ours, spec=replace(ours.spec, name=name))
+    for ours in _own_of(entry):
+        if ours.spec.name in table:
+            ours = replace(ours, spec=replace(ours.spec, name=f"{_RENAMED}{ours.spec.name}"))
+        table[ours.spec.name] = ours
     return table
 
 
-def _ours(entry: Agent) -> list[Entry]:
+@cache
+def _own_of(entry: Agent) -> tuple[Entry, ...]:
     if entry.name == "supervisor":
-        return [Entry(spec, "delegation", agent=agent) for spec, agent in zip(transfers(TEAM), TEAM, strict=True)]
+        pairs = zip(transfers(TEAM), TEAM, strict=True)
+        return tuple(Entry(spec, "delegation", own=True, agent=agent) for spec, agent in pairs)
+    return tuple(Entry(tool.spec, "server", own=True, tool=tool) for tool in tools_of(entry).values())
+
+
+def tools_of(agent: Agent) -> dict[str, Tool]:
+    """An agent's own tools by name."""
     from agents.tools import TOOLS
 
-    return [Entry(TOOLS[name].spec, "server", tool=TOOLS[name]) for name in entry.tools]
+    return {name: TOOLS[name] for name in agent.tools}

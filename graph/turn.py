@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 from agents import WRITER
-from agents.agent import Agent
 from agents.briefing import brief
-from agents.models.port import Message, Model, ModelError, ModelUnavailable, Params, ToolSpec, Usage
+from agents.models.port import Message, Model, ModelTimeout, ModelUnavailable, Params, Text, ToolSpec, Usage
 from graph import events as ev
 from graph.context import Context
+from graph.delegation import NoTask, NothingToSay, failure, task_of
 from graph.items import Answer, Call, Item, Turn
 from graph.items import Message as MessageItem
 from graph.limits import AnswerGate
 from graph.prompt import findings, put_together, render, system
-from graph.state import Do, Wait, Write, agent_name, arguments_of, is_empty, step
+from graph.state import Do, Wait, Write, agent_name, is_empty, step
 from graph.telling import Telling
 
 _JSON = ("json_object", "json_schema")
@@ -31,51 +32,70 @@ async def take(context: Context, items: Sequence[Item]) -> list[Item]:
     number = 1 + sum(isinstance(item, Turn) and item.agent == context.entry.name for item in items)
     last = number >= context.limits.max_iterations
     tools = [] if last else _offer(context, first=number == 1)
-    told = telling(context, context.entry.name)
+    told = _telling(context, context.entry.name)
+    if not tools:
+        told.drop_calls()
     prompt = [*context.prompt, *render(items, context.inserted)]
     model = context.model(context.entry.name)
     await _listen(model, prompt, tools, _params(context, tools, told, first=number == 1), told)
-    if not tools:
-        told.drop_calls()
-    _never_empty(told, items, last=last)
+    _never_empty(context, told, items, last=last)
     events = await _close(context, told, prompt, model)
     said = _items(events)
     await context.record(*events, *_next_events([*items, *said]))
     return said
 
 
-async def write(context: Context, told: Telling, call: Call, items: Sequence[Item]) -> list[Item]:
-    """The writer's text as the answer. Raises `ModelError`; one before the first word means that nothing was told."""
-    agent = _with_rules(WRITER, context.system_text)
-    prompt = brief(agent, str(arguments_of(call).get("task", "")), context.user_text, findings(items))
-    model = context.model(WRITER.name)
-    await _listen(model, prompt, [], _params(context, [], told, first=False), told)
-    if not told.text.strip():
-        raise ModelUnavailable("had nothing to say")
+async def write(context: Context, call: Call, items: Sequence[Item]) -> list[Item]:
+    """The writer's text as the answer; where it fails before its first word, the answer to its call says so instead.
+
+    Raises `ModelError` where it fails later: what was told can't be unsaid.
+    """
+    told = _telling(context, WRITER.name)
     told.drop_calls()
+    agent = replace(WRITER, instructions=system(WRITER, context.system_text).text)
+    prompt = brief(agent, task_of(call), context.user_text, findings(items))
+    try:
+        async with asyncio.timeout(context.limits.agent_timeout):
+            model = await _compose(context, call, prompt, told)
+    except Exception as error:
+        if not told.spoke:
+            return await _report(context, call, told, error)
+        if isinstance(error, TimeoutError):
+            raise ModelTimeout("The writer took too long.") from error
+        raise
     *parts, completed = await _close(context, told, prompt, model)
     answered = ev.CallAnswered(call.id, told.message_id, "ok", "agent")
     await context.record(*parts, answered, ev.AgentFinished(call.id, WRITER.name, "ok", Usage()), completed)
     return [*_items(parts), Answer(call.id, told.message_id, "ok", "agent"), *_items([completed])]
 
 
-async def report_failure(context: Context, call: Call, error: ModelError | TimeoutError) -> list[Item]:
+async def _compose(context: Context, call: Call, prompt: Sequence[Message], told: Telling) -> Model:
+    """Hear the writer out; returns its model."""
+    if not task_of(call):
+        raise NoTask
+    model = context.model(WRITER.name)
+    await _listen(model, prompt, [], _params(context, [], told, first=False), told)
+    if not told.text.strip():
+        raise NothingToSay
+    return model
+
+
+async def _report(context: Context, call: Call, told: Telling, error: Exception) -> list[Item]:
     """A writer that failed before its first word: the supervisor hears of it."""
-    status: ev.AgentStatus = "timeout" if isinstance(error, TimeoutError) else "error"
-    why = error.message if isinstance(error, ModelError) else "took too long"
-    answered = ev.CallAnswered(call.id, f"The writer failed: {why}", "error", "agent")
-    await context.record(ev.AgentFinished(call.id, WRITER.name, status, Usage()), answered)
-    return [Answer(call.id, answered.output, "error", "agent")]
+    status, why = failure(context, WRITER, error)
+    answered = ev.CallAnswered(call.id, why, "error", "agent")
+    await context.record(ev.AgentFinished(call.id, WRITER.name, status, told.usage or Usage()), answered)
+    return [Answer(call.id, why, "error", "agent")]
 
 
-def telling(context: Context, agent: str) -> Telling:
+def _telling(context: Context, agent: str) -> Telling:
     """How this run's turns are told."""
     params = context.request.params
     left = None if params.max_tokens is None else max(0, params.max_tokens - context.answer_tokens)
     json_only = (params.response_format or {}).get("type") in _JSON
     return Telling(
         agent=agent,
-        gate=AnswerGate(context.tokenizer, left, params.stop),
+        gate=_gate(context, left),
         max_tokens=left,
         emit=context.emit,
         mint=context.mint,
@@ -84,6 +104,10 @@ def telling(context: Context, agent: str) -> Telling:
         progress=context.request.progress,
         answer_only=json_only,
     )
+
+
+def _gate(context: Context, max_tokens: int | None) -> AnswerGate:
+    return AnswerGate(context.tokenizer, max_tokens, context.request.params.stop)
 
 
 async def _listen(
@@ -103,7 +127,7 @@ def _offer(context: Context, *, first: bool) -> list[ToolSpec]:
     forced = first and choice is not None and choice not in ("auto", "none")
     entries = list(context.table.values())
     if forced:
-        entries = [entry for entry in entries if entry.kind == "client"]
+        entries = [entry for entry in entries if not entry.own]
     elif choice == "none":
         entries = [entry for entry in entries if entry.kind != "client"]
     return [entry.spec for entry in entries]
@@ -117,21 +141,26 @@ def _params(context: Context, tools: Sequence[ToolSpec], told: Telling, *, first
     return replace(
         params,
         stream=context.request.watched or limited,
-        max_tokens=None if tools else told.max_tokens,
+        max_tokens=None if tools or told.max_tokens is None else max(1, told.max_tokens),
         stop=() if tools else params.stop,
         tool_choice=choice,
         parallel_tool_calls=params.parallel_tool_calls if tools else None,
     )
 
 
-def _never_empty(told: Telling, items: Sequence[Item], *, last: bool) -> None:
-    """Where the model says nothing for the second time, or at the limit, the findings are the answer."""
+def _never_empty(context: Context, told: Telling, items: Sequence[Item], *, last: bool) -> None:
+    """Where the model says nothing for the second time, or at the limit, the findings are the answer. A text that is
+    empty because a limit has cut it, or a filter, stays as it is."""
     asked_before = any(isinstance(item, Turn) and is_empty(item) for item in items)
-    if told.text.strip() or told.calls or told.finish == "content_filter" or not (last or asked_before):
+    wanted = told.gate.cut or told.finish == "content_filter"
+    if told.text.strip() or told.calls or wanted or not (last or asked_before):
         return
-    told.text = put_together(items)
-    if not told.text:
+    found = put_together(items)
+    if not found:
         raise ModelUnavailable("The model gave an empty answer.")
+    told.gate, told.finish, told.text = _gate(context, told.max_tokens), "stop", ""
+    told.tell([Text(found)])
+    told.end_text()
 
 
 async def _close(context: Context, told: Telling, prompt: Sequence[Message], model: Model) -> list[ev.Durable]:
@@ -163,7 +192,7 @@ def _next_events(items: Sequence[Item]) -> list[ev.Durable]:
 def _agent_started(call: Call) -> ev.AgentStarted | None:
     if call.kind != "delegation":
         return None
-    return ev.AgentStarted(call.id, agent_name(call.name), str(arguments_of(call).get("task", "")))
+    return ev.AgentStarted(call.id, agent_name(call.name), task_of(call))
 
 
 def _items(events: Sequence[ev.Durable]) -> list[Item]:
@@ -178,7 +207,3 @@ def _items(events: Sequence[ev.Durable]) -> list[Item]:
             case ev.TurnCompleted(agent, message_id, call_ids, finish, model, usage):
                 items.append(Turn(agent, message_id, call_ids, finish, model, usage))
     return items
-
-
-def _with_rules(agent: Agent, application: str) -> Agent:
-    return replace(agent, instructions=system(agent, application).text)

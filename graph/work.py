@@ -72,7 +72,7 @@ class Work:
         self.first_entry = len(self.journal)
         self.first_item = len(run.items)
         self.stop: StopReason | None = None
-        self.taken = False
+        self.carried = False  # whether what is known here is what is true
         self.inner: asyncio.Task[None] | None = None
         self.over = asyncio.Event()
         self._open: list[OpenPart] = []
@@ -127,6 +127,17 @@ class Work:
             self.stop = reason
             if self.inner is not None:
                 self.inner.cancel()
+
+    @property
+    def settled(self) -> bool:
+        """Whether this leg came to its own end: the run has ended, or waits for its client."""
+        return self.run.ended or self.run.status == "requires_action"
+
+    @property
+    def position(self) -> Position:
+        """How far this leg has told its run."""
+        told = sum(1 + sum(map(len, part.text)) for part in self._open)
+        return Position(len(self.journal), told)
 
     @property
     def open_parts(self) -> list[OpenPart]:

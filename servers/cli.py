@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from servers.imports import without_collections
 
 
-def main() -> None:
-    """Run the command line; a setting that can't be used ends it with 2 and one line."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line, or these arguments; a setting that can't be used ends it with 2 and one line."""
     with without_collections():
         from servers.commands import commands
         from servers.settings import BadSettings
     try:
-        commands()
+        commands(arguments)
     except BadSettings as error:
         sys.stderr.write(f"cortex-flow: {error}\n")
         sys.exit(2)

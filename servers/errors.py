@@ -21,7 +21,7 @@ from graph.errors import (
     Overloaded,
     RunEnded,
 )
-from graph.run import Run
+from graph.run import Failure, Run
 from graph.storage.port import StorageUnavailable
 
 INVALID: Final = "invalid_request_error"
@@ -115,7 +115,7 @@ def of_run(run: Run) -> ApiError | None:
     """The envelope of a run that ended without an answer; None for any other."""
     match run.status:
         case "failed":
-            return of_failure(run.failure.code, run.failure.message) if run.failure else internal()
+            return of_failure(run.failure) if run.failure else internal()
         case "expired":
             return ApiError(504, "The run took longer than it may and was stopped.", type=SERVER, code="run_expired")
         case "cancelled":
@@ -126,13 +126,14 @@ def of_run(run: Run) -> ApiError | None:
             return None
 
 
-def of_failure(code: str, message: str) -> ApiError:
+def of_failure(failure: Failure) -> ApiError:
     """The envelope of a run's failure, by its `graph.errors.FailureCode`."""
+    code, message = failure.code, failure.message
     match code:
         case "invalid_prompt":
-            return BadRequest(message, code=code)
+            return BadRequest(message, code=failure.reason or code)
         case "rate_limit_exceeded":
-            return _rate_limited(message, 1)
+            return _rate_limited(message, failure.retry_after or 1)
         case "upstream_error":
             return ApiError(502, message, type=SERVER, code=code)
         case "upstream_timeout":

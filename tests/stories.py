@@ -225,7 +225,7 @@ FAILED_AT_ONCE = Story(
     accepted(),
     [
         ev.RunStarted(1, 0, START),
-        ev.RunFailed("rate_limit_exceeded", "The model's provider says: slow down.", START + 100),
+        ev.RunFailed("rate_limit_exceeded", "The model's provider says: slow down.", at=START + 100),
     ],
 )
 
@@ -237,7 +237,7 @@ FAILED_LATE = Story(
         ev.MessageStarted("m1", "supervisor"),
         ev.TextDelta("m1", "Hel"),
         ev.MessageCompleted("m1", "supervisor", "Hel", "incomplete", "answer", at=START + 90),
-        ev.RunFailed("upstream_error", "The model's provider hung up.", START + 100),
+        ev.RunFailed("upstream_error", "The model's provider hung up.", at=START + 100),
     ],
 )
 

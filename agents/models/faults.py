@@ -15,7 +15,6 @@ import orjson
 
 from agents.models.port import ModelError, ModelRateLimited, ModelRefused, ModelTimeout, ModelUnavailable
 
-_REFUSED = frozenset({400, 404, 413, 422})
 _AGAIN = frozenset({408, 409, 429})
 _CODES = {
     "rate_limit_exceeded": 429,
@@ -74,8 +73,9 @@ def by_status(
     status: int, message: str | None, codes: tuple[Any, ...] = (), retry_after: float | None = None
 ) -> ModelError:
     """The error that an HTTP status is; `message` and `codes` are the provider's own."""
-    if status in _REFUSED:
-        return ModelRefused(message or f"The model's provider refused the request ({status}).", status=status)
+    if status == 400:
+        code = codes[0] if codes and isinstance(codes[0], str) else None
+        return ModelRefused(message or "The model's provider refused the request (400).", status=status, code=code)
     error = _fault(status, codes)
     error.status, error.retry_after = status, retry_after
     if message and status != 401:  # that one may repeat the key
@@ -113,6 +113,8 @@ def _fault(status: int, codes: tuple[Any, ...]) -> ModelError:
         return ModelUnavailable(
             f"The model's provider did not let us in ({status}). Its key is wrong, or may not do this."
         )
+    if status == 404:
+        return ModelUnavailable("The model's provider does not know this model, or its base URL is wrong (404).")
     if 300 <= status < 400:
         return ModelUnavailable(
             f"The model's provider sent us elsewhere ({status}): its base URL is not the final one."

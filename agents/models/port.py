@@ -4,7 +4,7 @@
 Everything here is a pure value; a provider is a file in this folder, named at its door.
 
     ModelError                     the call failed
-      ModelRefused                 the provider says the request itself is wrong (its 400, 404, 413, 422)
+      ModelRefused                 the provider says the request itself is wrong (its 400)
       ModelRateLimited             429, after our retries
       ModelUnavailable             any other refusal or fault: 401, 403, 5xx, no connection, nonsense on the wire
       ModelTimeout                 the provider stayed silent for too long
@@ -196,12 +196,16 @@ class Model(Protocol):
 
 
 class ModelError(Exception):
-    """A model call failed. `message` may be shown to the caller; it holds no secret."""
+    """A model call failed. `message` may be shown to the caller; it holds no secret. `status` and `code` are the
+    provider's, `retry_after` the seconds that it asks to wait."""
 
-    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, code: str | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
+        self.code = code
         self.retry_after = retry_after
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from graph.runtime.port import Execute
 
@@ -13,7 +12,7 @@ class InProcess:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._waiting: deque[tuple[str, str]] = deque()
+        self._waiting: dict[tuple[str, str], None] = {}  # in order, each once
         self._tasks: set[asyncio.Task[None]] = set()
         self._execute: Execute | None = None
 
@@ -22,7 +21,7 @@ class InProcess:
         self._next()
 
     async def submit(self, tenant: str, run_id: str) -> None:
-        self._waiting.append((tenant, run_id))
+        self._waiting[tenant, run_id] = None
         self._next()
 
     async def stop(self) -> None:
@@ -31,7 +30,9 @@ class InProcess:
 
     def _next(self) -> None:
         while self._execute is not None and self._waiting and len(self._tasks) < self._limit:
-            task = asyncio.ensure_future(self._execute(*self._waiting.popleft()))
+            job = next(iter(self._waiting))
+            del self._waiting[job]
+            task = asyncio.ensure_future(self._execute(*job))
             self._tasks.add(task)
             task.add_done_callback(self._done)
 

@@ -14,7 +14,8 @@ class Runtime(Protocol):
 
     async def start(self, execute: Execute) -> None: ...
 
-    async def submit(self, tenant: str, run_id: str) -> None: ...
+    async def submit(self, tenant: str, run_id: str) -> None:
+        """Put a run behind those that wait. One that waits already keeps its place."""
 
     async def stop(self) -> None:
         """Hand out nothing more. What is at work goes on."""

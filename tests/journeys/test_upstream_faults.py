@@ -92,14 +92,12 @@ def test_those_who_are_limited_hear_when_to_come_back(scripted: Server, stage: S
     assert int(answer.headers["retry-after"]) >= 1
 
 
-@pytest.mark.xfail(reason="a run's failure does not carry the provider's Retry-After: it is always 1")
 def test_they_hear_what_the_provider_has_asked_for(scripted: Server, stage: Stage) -> None:
     stage.play(Reply(status=429, headers={"Retry-After": "60"}))
     answer = scripted.wire().ask(json={"messages": [user("now")]})
     assert answer.headers["retry-after"] == "60"
 
 
-@pytest.mark.xfail(reason="the provider's 404, 413 and 422 are told as the caller's own 400")
 @pytest.mark.parametrize("status", [404, 413, 422])
 def test_what_the_operator_has_to_mend_is_no_fault_of_the_caller(chat: Chat, stage: Stage, status: int) -> None:
     stage.play(Reply(status=status, error="The model 'scripted' does not exist."))
@@ -108,7 +106,6 @@ def test_what_the_operator_has_to_mend_is_no_fault_of_the_caller(chat: Chat, sta
     assert (raised.value.status_code, raised.value.code) == (502, "upstream_error")
 
 
-@pytest.mark.xfail(reason="a run's failure does not carry the provider's own code: it is always invalid_prompt")
 def test_a_context_too_long_for_the_provider_is_told_by_its_code(chat: Chat, stage: Stage) -> None:
     error = {"message": "Too long.", "type": "invalid_request_error", "param": "messages", "code": TOO_LONG}
     stage.play(Reply(status=400, error=error))

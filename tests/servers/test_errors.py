@@ -77,7 +77,7 @@ def test_when_to_try_again(error: Exception, seconds: str) -> None:
     ],
 )
 def test_how_a_run_failed(code: str, status: int, type: str, told: str) -> None:
-    error = of_failure(code, "It broke.")
+    error = of_failure(Failure(code, "It broke."))
     assert (error.status, error.type, error.code) == (status, type, told)
     assert status == 500 or error.message == "It broke."
     run = replace(stories.FAILED_LATE.end, failure=Failure(code, "It broke."))

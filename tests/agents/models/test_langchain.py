@@ -268,7 +268,7 @@ class TestErrors:
         ("error", "kind"),
         [
             (StatusError(400, "bad"), ModelRefused),
-            (StatusError(404, "no such model"), ModelRefused),
+            (StatusError(404, "no such model"), ModelUnavailable),
             (StatusError(401, "who?"), ModelUnavailable),
             (StatusError(429, "slow"), ModelRateLimited),
             (StatusError(500, "oops"), ModelUnavailable),

@@ -267,12 +267,20 @@ class TestRetries:
 
 
 class TestFaults:
-    @pytest.mark.parametrize("status", [400, 404, 413, 422])
-    async def test_a_refused_request_says_why(self, status: int) -> None:
-        async with talking(Reply(status=status, error="The tool's schema is odd.")) as (model, upstream):
+    async def test_a_refused_request_says_why(self) -> None:
+        refused = {"message": "The tool's schema is odd.", "type": "invalid_request_error", "code": "odd_schema"}
+        async with talking(Reply(status=400, error=refused)) as (model, upstream):
             error = await failure(model)
         assert type(error) is ModelRefused
-        assert (error.message, error.status) == ("The tool's schema is odd.", status)
+        assert (error.message, error.status, error.code) == ("The tool's schema is odd.", 400, "odd_schema")
+        assert len(upstream.requests) == 1
+
+    @pytest.mark.parametrize("status", [404, 413, 422])
+    async def test_what_the_operator_has_to_mend_is_tried_once(self, status: int) -> None:
+        async with talking(Reply(status=status, error="No such model.")) as (model, upstream):
+            error = await failure(model)
+        assert type(error) is ModelUnavailable
+        assert error.status == status
         assert len(upstream.requests) == 1
 
     @pytest.mark.parametrize(

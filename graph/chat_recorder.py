@@ -1,0 +1,117 @@
+"""Chat runs keep their journal in memory, and write everything in one commit: at their end, or at a pause for the client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+
+from graph import events as ev
+from graph import runs
+from graph.conversations import Head
+from graph.errors import ConversationBusy
+from graph.failure import failed
+from graph.history import Match
+from graph.intake import Intake
+from graph.messages import StoredMessage
+from graph.recorder import TRIES, Last, Stores, abandoned, cut_off, stands
+from graph.run import Run, fold
+from graph.said import answered, received
+from graph.storage.port import Append, Conflict, Put, StorageError
+from graph.work import LostRun, Work
+
+
+class ChatRecorder:
+    """Writes a chat run at the end of its leg: messages, head, run and journal together, or nothing."""
+
+    def __init__(self, stores: Stores, work: Work, intake: Intake) -> None:
+        self._stores = stores
+        self._work = work
+        self._intake = intake
+
+    async def record(self, *events: ev.Durable) -> None:
+        """That the client is asked is told by `close` alone: the run must be stored by then."""
+        self._work.tell([event for event in events if not isinstance(event, ev.ActionRequired)])
+
+    async def close(self, last: Last) -> None:
+        """A leg that failed or was cut off leaves nothing; one that ended or waits for the client is written first."""
+        events = last()
+        run = reduce(fold, events, self._work.run)
+        if run.status in ("completed", "incomplete", "requires_action"):
+            await self._write(run, events)
+        self._work.tell(events)
+
+    async def hand_over(self) -> None:
+        """Nobody else can go on with it: it fails, and the client may try again elsewhere."""
+        why = "The server is shutting down. Nothing was stored; try again."
+        self._work.tell([*cut_off(self._work), ev.RunFailed("shutting_down", why)])
+
+    def give_up(self, error: Exception) -> None:
+        """Nothing was written, and the client hears why."""
+        self._work.tell([*cut_off(self._work), failed(self._work.run.id, error)])
+
+    async def _write(self, run: Run, events: Sequence[ev.Durable]) -> None:
+        first = self._work.first_entry
+        entries = runs.append(run.id, first, [*self._work.journal[first:], *events])
+        said, paused = self._said(run), run.id if run.status == "requires_action" else None
+        head, match = self._intake.head, self._intake.match
+        for _ in range(TRIES):
+            block, _ = await self._stores.conversations.block(head, match, said, paused=paused)
+            writes = [
+                *block,
+                *await abandoned(self._stores, head, run.id),
+                runs.put(run, self._intake.version),
+                entries,
+            ]
+            try:
+                await self._stores.storage.commit(run.tenant, *writes)
+            except StorageError as error:
+                if not await stands(self._stores.storage, run, entries):
+                    head, match = await self._behind(head, run, error)
+                    run = self._moved(run, head)
+                    continue
+            return
+        raise ConversationBusy("The conversation is being changed by too many requests at once. Try again.")
+
+    def _said(self, run: Run) -> list[StoredMessage]:
+        """The block of this leg: what the request brought, and what was answered."""
+        waiting = run.status == "requires_action"
+        return [*received(self._intake, run), *answered(run, self._work.first_item, waiting=waiting)]
+
+    async def _behind(self, head: Head, run: Run, error: StorageError) -> tuple[Head, Match]:
+        """The conversation as it is now: somebody else's turn came first, and ours goes behind it. Raises `LostRun` when
+        it was this run's own, `ConversationBusy` when it was a durable run, which nobody may speak into; any error that
+        is no conflict."""
+        if not isinstance(error, Conflict):
+            raise error
+        if _concerns(error, run):
+            raise LostRun from error
+        now = await self._again(head)
+        if now.active not in (None, head.active):
+            raise ConversationBusy(
+                f"Another run has begun in conversation {head.name!r}. Nothing was stored; try again."
+            )
+        return now, Match("append", now.count, 0)
+
+    async def _again(self, head: Head) -> Head:
+        if head.alias:
+            return await self._stores.conversations.find(head.tenant, head.name)
+        return replace(await self._stores.conversations.load(head.tenant, head.id), name=head.name)
+
+    def _moved(self, run: Run, head: Head) -> Run:
+        """The run in the conversation that its name turned out to stand for."""
+        if head.id == run.conversation_id:
+            return run
+        self._work.run = replace(self._work.run, conversation_id=head.id)
+        return replace(run, conversation_id=head.id)
+
+
+def _concerns(conflict: Conflict, run: Run) -> bool:
+    """Whether a conflict is about this run itself, and not about its conversation."""
+    match conflict.write:
+        case Put("run", id):
+            return id == run.id
+        case Append(log):
+            return log == runs.log_of(run.id)
+        case _:
+            return False

@@ -1,0 +1,89 @@
+"""A process as an owner of runs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from graph import lease
+from graph.lease import Lease
+from graph.storage.port import Put, StorageUnavailable
+from tests.graph.stores import Unsteady
+
+EVER = 2**62
+
+
+async def test_an_owner_lives_from_its_lease_to_its_release() -> None:
+    storage = Unsteady()
+    mine, other = Lease(storage), Lease(storage)
+    assert await mine.is_alive(mine.owner)
+    assert not await other.is_alive(mine.owner)
+    await asyncio.gather(mine.acquire(), mine.acquire())
+    assert await other.is_alive(mine.owner)
+    assert await storage.due("owner", EVER) == [("", mine.owner)]
+    await mine.release()
+    assert not await other.is_alive(mine.owner)
+    assert await storage.due("owner", EVER) == []
+    await mine.release()
+    await other.release()
+
+
+async def test_a_lease_that_is_not_renewed_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "DEAD_AFTER", 0)
+    mine, other = Lease(storage := Unsteady()), Lease(storage)
+    await mine.acquire()
+    assert not await other.is_alive(mine.owner)
+    await mine.release()
+
+
+async def test_a_lease_is_renewed_also_after_the_store_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "RENEW_EVERY", 0.001)
+    storage = Unsteady()
+    mine = Lease(storage)
+    await mine.acquire()
+    storage.refuse(lambda write: isinstance(write, Put))
+    held = storage.hold(lambda write: isinstance(write, Put))
+    await held.reached.wait()
+    held.open.set()
+    again = storage.hold(lambda write: isinstance(write, Put))
+    await again.reached.wait()
+    again.open.set()
+    await mine.release()
+
+
+async def test_a_lease_that_can_not_be_written_is_not_acquired() -> None:
+    storage = Unsteady()
+    mine = Lease(storage)
+    storage.refuse(lambda write: True)
+    with pytest.raises(StorageUnavailable):
+        await mine.acquire()
+    await mine.acquire()
+    assert await storage.due("owner", EVER) == [("", mine.owner)]
+    await mine.release()
+
+
+async def test_an_owner_hears_which_of_its_runs_are_to_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "RENEW_EVERY", 0.001)
+    storage = Unsteady()
+    mine, other = Lease(storage), Lease(storage)
+    heard: list[str] = []
+    three = asyncio.Event()
+
+    def notice(run_id: str) -> None:
+        heard.append(run_id)
+        if len(heard) == 3:
+            three.set()
+
+    mine.listen(notice)
+    await mine.acquire()
+    await other.notify(mine.owner, "a")
+    storage.away = True
+    await asyncio.sleep(0)
+    storage.away = False
+    await other.notify(mine.owner, "b")
+    await other.notify(mine.owner, "c")
+    await three.wait()
+    assert heard == ["a", "b", "c"]
+    await mine.release()
+    assert await storage.read("", f"owner/{mine.owner}") == []
