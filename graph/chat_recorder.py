@@ -17,8 +17,11 @@ from graph.messages import StoredMessage
 from graph.recorder import TRIES, Last, Stores, abandoned, cut_off, stands
 from graph.run import Run, fold
 from graph.said import answered, received
-from graph.storage.port import Append, Conflict, Put, StorageError
+from graph.storage.port import Append, Conflict, Put, StorageError, Write
 from graph.work import LostRun, Work
+
+PAUSE_MS = 24 * 3_600_000
+"""How long a chat run waits for its client. The outputs are answered later too, where the client sends its whole list."""
 
 
 class ChatRecorder:
@@ -37,6 +40,8 @@ class ChatRecorder:
         """A leg that failed or was cut off leaves nothing; one that ended or waits for the client is written first."""
         events = last()
         run = reduce(fold, events, self._work.run)
+        if run.status == "requires_action":
+            run = replace(run, expires_at=ev.now_ms() + PAUSE_MS)
         if run.status in ("completed", "incomplete", "requires_action"):
             await self._write(run, events)
         self._work.tell(events)
@@ -63,29 +68,35 @@ class ChatRecorder:
                 runs.put(run, self._intake.version),
                 entries,
             ]
-            try:
-                await self._stores.storage.commit(run.tenant, *writes)
-            except StorageError as error:
-                if not await stands(self._stores.storage, run, entries):
-                    head, match = await self._behind(head, run, error)
-                    run = self._moved(run, head)
-                    continue
-            return
+            conflict = await self._commit(run, entries, writes)
+            if conflict is None:
+                return
+            head, match = await self._behind(head, run, conflict)
+            run = self._moved(run, head)
         raise ConversationBusy("The conversation is being changed by too many requests at once. Try again.")
+
+    async def _commit(self, run: Run, entries: Append, writes: Sequence[Write]) -> Conflict | None:
+        """Write, and return what was in the way; None where it is written, though the answer may have been lost."""
+        try:
+            await self._stores.storage.commit(run.tenant, *writes)
+        except StorageError as error:
+            if await stands(self._stores.storage, run, entries):
+                return None
+            if isinstance(error, Conflict):
+                return error
+            raise
+        return None
 
     def _said(self, run: Run) -> list[StoredMessage]:
         """The block of this leg: what the request brought, and what was answered."""
         waiting = run.status == "requires_action"
         return [*received(self._intake, run), *answered(run, self._work.first_item, waiting=waiting)]
 
-    async def _behind(self, head: Head, run: Run, error: StorageError) -> tuple[Head, Match]:
+    async def _behind(self, head: Head, run: Run, conflict: Conflict) -> tuple[Head, Match]:
         """The conversation as it is now: somebody else's turn came first, and ours goes behind it. Raises `LostRun` when
-        it was this run's own, `ConversationBusy` when it was a durable run, which nobody may speak into; any error that
-        is no conflict."""
-        if not isinstance(error, Conflict):
-            raise error
-        if _concerns(error, run):
-            raise LostRun from error
+        it was this run's own, `ConversationBusy` when it was a durable run, which nobody may speak into."""
+        if _concerns(conflict, run):
+            raise LostRun from conflict
         now = await self._again(head)
         if now.active not in (None, head.active):
             raise ConversationBusy(

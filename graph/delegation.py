@@ -25,6 +25,14 @@ log = logging.getLogger(__name__)
 MAX_OUTPUT = 32 * 1024
 
 
+class NothingToSay(Exception):
+    """An agent whose text is empty."""
+
+
+class NoTask(Exception):
+    """A delegation without a task."""
+
+
 async def answer(context: Context, call: Call, items: Sequence[Item]) -> Answer:
     """Have a call answered, record it, and return the answer."""
     entry = context.table.get(call.name)
@@ -66,14 +74,6 @@ def failure(context: Context, agent: Agent, error: Exception) -> tuple[ev.AgentS
         case _:
             log.error("the %s failed in run %s", agent.name, context.run_id, exc_info=error)
             return "error", f"The {agent.name} failed by a fault of its own."
-
-
-class NothingToSay(Exception):
-    """An agent whose text is empty."""
-
-
-class NoTask(Exception):
-    """A delegation without a task."""
 
 
 @dataclass(slots=True)

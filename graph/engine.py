@@ -14,7 +14,7 @@ from graph.citations import Citations
 from graph.claims import Claims
 from graph.context import Context, Limits, ModelSource
 from graph.conversations import Conversations
-from graph.errors import OutputsRefused, Overloaded, RunEnded
+from graph.errors import OutputsRefused, Overloaded, RunEnded, ShuttingDown
 from graph.intake import Intake, Output, Reception
 from graph.items import Answer
 from graph.journal import Position, replay
@@ -110,7 +110,7 @@ class Engine:
 
         Returns the run as it stands before its work: `journal_length` and the number of items say where this leg begins
         (not 0 where the request's tool outputs took up a run that waited). Raises `InvalidRequest`, `ConversationBusy`,
-        `Overloaded`.
+        `Overloaded`, `ShuttingDown`.
         """
         self._refuse_if_full(request)
         if not request.durable:
@@ -191,7 +191,7 @@ class Engine:
 
     def _refuse_if_full(self, request: RunRequest) -> None:
         if self._draining:
-            raise Overloaded("The server is shutting down. Try again in a moment.")
+            raise ShuttingDown("The server is shutting down. Try again in a moment.")
         if not request.durable and self.running >= self.settings.max_concurrent_runs:
             raise Overloaded("Too many runs are at work. Try again in a moment.")
 

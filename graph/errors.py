@@ -8,6 +8,7 @@ RunError
   OutputsRefused            tool outputs that do not name exactly the open calls
   RunEnded                  the run has ended: it can't be resumed or cancelled
   Overloaded                more runs than this process takes
+  ShuttingDown              this process takes no more runs
 """
 
 from __future__ import annotations
@@ -77,3 +78,7 @@ class Overloaded(RunError):
     def __init__(self, message: str, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ShuttingDown(RunError):
+    """This process takes no more runs."""

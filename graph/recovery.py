@@ -38,6 +38,7 @@ class Recovery:
         self._carrier = carrier
         self._submit = submit
         self._sweeping: asyncio.Task[None] | None = None
+        self._unreadable: set[str] = set()
 
     async def start(self, *, alone: bool) -> None:
         """Take up what was left, then sweep in the background. `alone`: no other process can own a run of this store."""
@@ -66,8 +67,8 @@ class Recovery:
         return await self._lease.is_alive(run.owner)
 
     async def expire(self, run: Run) -> bool:
-        """End a durable run whose time is over and that nobody carries; whether it was so."""
-        if run.ended or not run.request.durable or run.expires_at > ev.now_ms():
+        """End a run whose time is over and that nobody carries; whether it was so."""
+        if not runs.expires(run) or run.expires_at > ev.now_ms():
             return False
         if self._carrier.has_taken(run.id) or await self.carried_elsewhere(run):
             return False
@@ -129,7 +130,7 @@ class Recovery:
             await asyncio.sleep(SWEEP_EVERY)
 
     async def _sweep_once(self, rounds: int) -> None:
-        for tenant, id in await self._stores.storage.due("run", ev.now_ms()):
+        for tenant, id in await self._stores.storage.due("run", ev.now_ms(), limit=_ALL):
             await self._with(tenant, id, self.expire)
         if await self._bury(ev.now_ms()) or rounds % STRAYS_EVERY == STRAYS_EVERY - 1:
             await self._take_up()
@@ -160,5 +161,7 @@ class Recovery:
             await action(run)
         except NotFound:
             pass  # deleted since it was listed
-        except ValueError:
-            log.exception("run %s can't be read", id)
+        except ValueError as error:
+            if id not in self._unreadable:
+                self._unreadable.add(id)
+                log.error("run %s can't be read and is left alone: %s", id, type(error).__name__)

@@ -31,13 +31,18 @@ def log_of(run_id: str) -> str:
 def put(run: Run, version: int) -> Put:
     """The write of a run's document at the version that is known. Runs that are not over are due when they expire."""
     body = orjson.dumps({**_compact(run, without="items"), "request": _compact(_kept(run))})
-    due = None if run.ended or not run.request.durable else run.expires_at
+    due = run.expires_at if expires(run) else None
     return Put("run", run.id, body, parent=run.conversation_id, expect=version, label=run.status, due=due)
 
 
 def append(run_id: str, after: int, events: Sequence[ev.Durable]) -> Append:
     """The write of events to a journal that has `after` entries. Texts stand in the messages alone."""
     return Append(log_of(run_id), tuple(journal.encode(journal.without_text(event)) for event in events), after)
+
+
+def expires(run: Run) -> bool:
+    """Whether the store has to see to a run's end: a durable one on its way, or any that waits for its client."""
+    return not run.ended and (run.request.durable or run.status == "requires_action")
 
 
 class Runs:

@@ -38,6 +38,7 @@ def chat(
     question: Annotated[str | None, typer.Argument(help="What to ask; without it, standard input is read.")] = None,
     model: Annotated[str | None, typer.Option(help="The team, an agent, or a provider's model.")] = None,
     conversation: Annotated[str | None, typer.Option(help="The conversation to go on with.")] = None,
+    tenant: Annotated[str, typer.Option(help="Whose conversation it is, where keys have tenants.")] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="Print the completion as the API would answer it.")] = False,
 ) -> None:
     """Ask the team a question, in a process of its own on the same storage."""
@@ -50,7 +51,7 @@ def chat(
     text = question if question is not None else sys.stdin.read()
     if not text.strip():
         raise typer.BadParameter("there is nothing to ask.")
-    raise typer.Exit(ask(configured, Question(text, model, conversation), as_json=as_json))
+    raise typer.Exit(ask(configured, Question(text, model, conversation, tenant), as_json=as_json))
 
 
 @commands.command()

@@ -20,6 +20,7 @@ from graph.errors import (
     NotFound,
     Overloaded,
     RunEnded,
+    ShuttingDown,
 )
 from graph.run import Failure, Run
 from graph.storage.port import StorageUnavailable
@@ -103,6 +104,8 @@ def of_exception(error: Exception) -> ApiError:
             return BadRequest(message, code="run_ended")
         case Overloaded(message=message, retry_after=seconds):
             return _rate_limited(message, seconds)
+        case ShuttingDown(message=message):
+            return ApiError(503, message, type=SERVER, code="shutting_down", headers={"retry-after": "1"})
         case StorageUnavailable():
             return ApiError(
                 503, "The storage can't be reached. Please try again.", type=SERVER, code="storage_unavailable"

@@ -18,14 +18,25 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
+def valid_name(name: str, param: str = "conversation_id") -> str:
+    """The name, if a conversation can have it. Raises `BadRequest`."""
+    if len(name) > MAX_NAME:
+        raise BadRequest(
+            f"Invalid value for '{param}': it has more than {MAX_NAME} characters.", param, "string_above_max_length"
+        )
+    if _CONTROL.search(name):
+        raise BadRequest(f"Invalid value for '{param}': it has control characters.", param, "invalid_value")
+    return name
+
+
 def asked_for(scope: Scope, in_body: str | None) -> str | None:
     """The conversation that a request names: in its body, else in `X-Conversation-Id`, else in `x-session-id`. None is
     a new one. Raises `BadRequest` for a name that none can have."""
     if in_body:
-        return _valid(in_body, "conversation_id")
+        return valid_name(in_body, "conversation_id")
     for name in _HEADERS:
         if value := header(scope, name):
-            return _valid(_decoded(value, name.decode()), name.decode())
+            return valid_name(_decoded(value, name.decode()), name.decode())
     return None
 
 
@@ -49,13 +60,3 @@ def _decoded(value: bytes, name: str) -> str:
         raise BadRequest(
             f"Invalid value for '{name}': it is no percent-encoded UTF-8.", name, "invalid_value"
         ) from None
-
-
-def _valid(name: str, param: str) -> str:
-    if len(name) > MAX_NAME:
-        raise BadRequest(
-            f"Invalid value for '{param}': it has more than {MAX_NAME} characters.", param, "string_above_max_length"
-        )
-    if _CONTROL.search(name):
-        raise BadRequest(f"Invalid value for '{param}': it has control characters.", param, "invalid_value")
-    return name

@@ -7,6 +7,7 @@ import signal
 import sys
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -17,7 +18,7 @@ from graph.request import RunRequest
 from graph.run import Run
 from graph.storage.port import StorageError
 from servers.backend import Backend, StartFailed
-from servers.chat_completions.conversation import named
+from servers.chat_completions.conversation import named, valid_name
 from servers.chat_completions.encode import completion, shown
 from servers.chat_completions.usage import Tokens
 from servers.context import DEFAULT_TENANT
@@ -31,11 +32,12 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, of whom, in which conversation; None = the team, a new one."""
+    """What is asked, of whom, in which conversation; None = the team, a new one. `tenant`: whose conversation it is."""
 
     text: str
     model: str | None = None
     conversation: str | None = None
+    tenant: str = DEFAULT_TENANT
 
 
 def chat(settings: Settings, question: Question, *, as_json: bool) -> int:
@@ -61,9 +63,9 @@ async def _ask(service: Service, question: Question, view: View) -> tuple[Run, R
     """The run as it began and as it ended. Ctrl-C cancels it."""
     route = await service.routing.resolve(question.model)
     request = RunRequest(
-        DEFAULT_TENANT,
+        question.tenant,
         (Message("user", question.text),),
-        conversation=question.conversation,
+        conversation=question.conversation and valid_name(question.conversation),
         agent=route.agent,
         model=route.model,
         label=question.model or service.routing.default,
@@ -104,15 +106,21 @@ async def _report(service: Service, question: Question, began: Run, run: Run, *,
         _complain(failure.message)
         return 1
     if as_json:
-        prompt = [Message("user", question.text)]
-        tokens = Tokens(
-            service.tokenizer.count_messages(prompt), service.tokenizer.count(shown(run, len(began.items)).text)
-        )
-        body = completion(run, tokens, at=run.ended_at or run.created_at, first_item=len(began.items))
+        body = _completion(service, question, began, run)
         sys.stdout.write(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         sys.stderr.write(f"\n{_summary(run)}\n")
     return 0
+
+
+def _completion(service: Service, question: Question, began: Run, run: Run) -> dict[str, Any]:
+    """The completion as the API would answer it."""
+    first = len(began.items)
+    prompt = service.tokenizer.count_messages([Message("user", question.text)])
+    tokens = Tokens(prompt, service.tokenizer.count(shown(run, first).text))
+    fingerprint = service.models.for_agent(run.request.agent, run.request.model).fingerprint
+    at = run.ended_at or run.created_at
+    return completion(run, tokens, at=at, first_item=first, fingerprint=fingerprint)
 
 
 def _summary(run: Run) -> str:

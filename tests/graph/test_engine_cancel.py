@@ -8,7 +8,7 @@ import pytest
 
 from agents.models.port import Text
 from graph import events as ev
-from graph.errors import NotFound, Overloaded, RunEnded
+from graph.errors import NotFound, RunEnded, ShuttingDown
 from graph.intake import Output
 from tests.graph.doubles import Gate, Script, call, delegate, final, say
 from tests.graph.house import TENANT, WEATHER, every_store, house, names, outputs, text_of
@@ -198,7 +198,7 @@ async def test_a_drain_lets_chat_runs_end(store: str) -> None:
         draining = asyncio.create_task(here.engine.drain(600))
         await asyncio.sleep(0)
         for durable in (False, True):
-            with pytest.raises(Overloaded):
+            with pytest.raises(ShuttingDown):
                 await here.start("Me too", durable=durable)
         gate.open.set()
         await draining

@@ -6,6 +6,7 @@ import pytest
 
 from tests.servers.asgi import ask
 from tests.servers.conftest import Serve
+from tests.servers.doubles import ScriptedEngine
 
 PAGE = {"Origin": "https://page.example"}
 PREFLIGHT = {
@@ -55,5 +56,20 @@ async def test_some_origins_alone(serve: Serve) -> None:
     assert strange.status == 400
     assert strange.error["code"] == "cors_refused"
     assert "access-control-allow-origin" not in strange.headers
-    unasked = await ask(app, "GET", "/v1/models", headers={"Origin": "https://evil.example"})
-    assert "access-control-allow-origin" not in unasked.headers
+
+
+async def test_a_page_that_may_not_call_sets_nothing_to_work(serve: Serve) -> None:
+    engine = ScriptedEngine()
+    app = await serve(engine, cors_origins="https://page.example")
+    plain = {"Origin": "https://evil.example", "Content-Type": "text/plain", "Host": "evil.example:8001"}
+    answer = await ask(
+        app, "POST", "/v1/chat/completions", json={"messages": [{"role": "user", "content": "Hi"}]}, headers=plain
+    )
+    assert (answer.status, answer.error["code"]) == (403, "origin_refused")
+    assert engine.requests == []
+
+
+async def test_our_own_pages_may_call(serve: Serve) -> None:
+    app = await serve(cors_origins="https://page.example")
+    own = {"Origin": "http://127.0.0.1:8001", "Host": "127.0.0.1:8001"}
+    assert (await ask(app, "GET", "/v1/models", headers=own)).status == 200

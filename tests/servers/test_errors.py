@@ -14,6 +14,7 @@ from graph.errors import (
     OutputsRefused,
     Overloaded,
     RunEnded,
+    ShuttingDown,
 )
 from graph.run import Failure
 from graph.storage.port import Conflict, Delete, StorageUnavailable
@@ -38,6 +39,7 @@ CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
         (unknown_model("gpt-9"), 404, "invalid_request_error", "model", "model_not_found"),
         (ConversationBusy("x"), 409, "invalid_request_error", None, "conversation_busy"),
         (RunEnded("x"), 400, "invalid_request_error", None, "run_ended"),
+        (ShuttingDown("x"), 503, "server_error", None, "shutting_down"),
         (Overloaded("x", 2.5), 429, "rate_limit_error", None, "rate_limit_exceeded"),
         (StorageUnavailable("secret"), 503, "server_error", None, "storage_unavailable"),
         (Conflict(Delete("k", "i")), 500, "server_error", None, "internal_error"),

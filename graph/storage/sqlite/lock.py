@@ -20,7 +20,7 @@ class Claim:
     def take(self) -> None:
         """Raises `StorageInUse` when another claim stands, of this process or another."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StorageError(f"{self._path} can't be written: {error.strerror}") from error
         try:

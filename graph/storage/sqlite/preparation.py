@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 
 from graph.storage.port import StorageError
 from graph.storage.sqlite import schema
 from graph.storage.sqlite.connections import THREAD_PATIENCE_MS, connect
+from graph.storage.sqlite.location import MEMORY
 from graph.storage.sqlite.transaction import transaction
 
 
 def prepared(database: str) -> sqlite3.Connection:
     """A connection to checked tables, made where there were none. Blocks. Raises `StorageError`, `sqlite3.Error`."""
+    _make_private(database)
     connection = connect(database, THREAD_PATIENCE_MS)
     try:
         schema.check(schema.version(connection))  # before anything is written to a file that may not be ours
@@ -22,6 +26,14 @@ def prepared(database: str) -> sqlite3.Connection:
         connection.close()
         raise _located(error, database) from None
     return connection
+
+
+def _make_private(database: str) -> None:
+    """A file that is made here holds everybody's conversations: its owner alone may read it. What SQLite puts beside it
+    has the same permissions."""
+    if database != MEMORY:
+        with suppress(OSError):  # what is wrong with the place is told by SQLite
+            os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def migrated(database: str) -> tuple[int, int]:

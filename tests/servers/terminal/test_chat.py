@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tests.journeys.server import COMMAND, running
 from tests.replies import Reply
@@ -49,6 +50,7 @@ def test_json_is_the_completion_and_nothing_else(tmp_path: Path) -> None:
     assert body["object"] == "chat.completion"
     assert "391" in body["choices"][0]["message"]["content"]
     assert body["metadata"]["agents_used"] == ["analyst"]
+    assert body["system_fingerprint"] == "offline"
     assert ended.stderr == ""
 
 
@@ -71,10 +73,23 @@ def test_it_works_beside_a_server_on_the_same_file(tmp_path: Path) -> None:
         assert ask(tmp_path, "What is 17 * 23?").returncode == 0
 
 
-def test_an_unknown_model_is_one_line(tmp_path: Path) -> None:
-    ended = ask(tmp_path, "Hi", "--model", "nope")
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--model", "nope", "The model 'nope' does not exist here."),
+        ("--conversation", "bad\nname", "Invalid value for 'conversation_id': it has control characters."),
+    ],
+)
+def test_what_can_not_be_is_one_line(tmp_path: Path, option: str, value: str, complaint: str) -> None:
+    ended = ask(tmp_path, "Hi", option, value)
     assert ended.returncode == 1
-    assert ended.stderr == "cortex-flow: The model 'nope' does not exist here.\n"
+    assert ended.stderr == f"cortex-flow: {complaint}\n"
+
+
+def test_tenants_have_conversations_of_their_own(tmp_path: Path) -> None:
+    ask(tmp_path, "My name is Alice", "--conversation", "talk", "--tenant", "acme")
+    assert "Alice" not in ask(tmp_path, "What is my name?", "--conversation", "talk").stdout
+    assert "Alice" in ask(tmp_path, "What is my name?", "--conversation", "talk", "--tenant", "acme").stdout
 
 
 def test_a_terminal_sees_the_team_at_work(tmp_path: Path) -> None:
