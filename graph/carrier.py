@@ -10,7 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from agents.models.port import Message
@@ -116,6 +116,7 @@ class Carrier:
             return
         work.end()
         if work.run.ended and not work.run.request.durable:
+            work.run = replace(work.run, request=replace(work.run.request, messages=(), tools=()))  # may be large
             self._ended[run_id] = work
             if len(self._ended) > _REMEMBERED:
                 self._ended.popitem(last=False)
