@@ -1,0 +1,1 @@
+"""Measures the product beside its direct upstream: `python -m benchmarks`, or `uv run poe bench`."""

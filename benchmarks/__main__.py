@@ -1,0 +1,98 @@
+"""The command: measures rows and prints the table."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import uvloop
+
+from benchmarks import cores, costs, report
+from benchmarks.bench import Bench
+from benchmarks.client import Unanswered
+from benchmarks.figures import Result
+from benchmarks.machine import disturbance
+from benchmarks.processes import ROOT, Failed, scripted_upstream
+from benchmarks.rows import ROWS
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+QUICK = 0.1
+
+
+def main() -> int:
+    """Measure. Exits with 0 whatever the figures are, with 1 where something could not be measured."""
+    args = _parser().parse_args()
+    try:
+        print(uvloop.run(_measured(args)))
+    except (Failed, Unanswered) as error:
+        print(f"{error}\n{''.join(getattr(error, '__notes__', ()))}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {name:10}{row.title}" for name, row in ROWS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=f"Measures the product beside its direct upstream. The rows:\n\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("rows", nargs="*", type=_row, metavar="ROW", help="default: all but wide")
+    parser.add_argument("--rounds", type=_count, default=5, help="default: 5")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the requests: to see that it runs")
+    parser.add_argument(
+        "--streams", type=_count, nargs="+", default=[200, 500, 1000], help="the numbers of the row wide"
+    )
+    parser.add_argument("--write", action="store_true", help=f"also into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--profile", action="store_true", help="tell where the product's CPU goes instead, row by row")
+    return parser
+
+
+def _row(name: str) -> str:
+    if name not in ROWS:
+        raise argparse.ArgumentTypeError(f"there is no row {name!r}")
+    return name
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+async def _measured(args: argparse.Namespace) -> str:
+    rows = args.rows or [name for name, row in ROWS.items() if row.usual]
+    chosen = cores.choose()
+    cores.pin(chosen.others)
+    with disturbance() as others:
+        async with scripted_upstream() as port:
+            bench = Bench(port, chosen, args.rounds, QUICK if args.quick else 1.0, open_streams=args.streams)
+            if args.profile:
+                return "\n\n".join([await _profiled(bench, name) for name in rows])
+            results = [await _result(bench, name) for name in rows]
+    command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    text = report.report(results, command=command, rounds=args.rounds, cores=chosen, disturbed=others.share)
+    if args.write:
+        report.write(PAGE, text)
+    return text
+
+
+async def _result(bench: Bench, name: str) -> Result:
+    row = ROWS[name]
+    print(f"{name}: {row.title} ...", file=sys.stderr, flush=True)
+    return Result(name, row.title, await row.measure(bench))
+
+
+async def _profiled(bench: Bench, name: str) -> str:
+    """Where the CPU goes during a row."""
+    with TemporaryDirectory(prefix="cortex-flow-profile-") as folder:
+        await _result(replace(bench, profiles=Path(folder)), name)
+        return f"# {name}: {ROWS[name].title}\n\n{costs.table(costs.read(Path(folder)))}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""What every row works with: the upstream, servers of ours in front of it, and how much to do."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.client import Target, Unanswered, ask
+from benchmarks.cores import Cores
+from benchmarks.processes import Product
+
+_NUMBERS: Final = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """`rounds` values for each figure; `scale` 1 is a full measurement, less is quicker and noisier. `open_streams` are
+    the numbers of the row `wide`; `profiles`: a folder for what the sampler sees, which makes the figures worthless."""
+
+    upstream: int
+    cores: Cores
+    rounds: int = 5
+    scale: float = 1.0
+    open_streams: Sequence[int] = (200, 500, 1000)
+    profiles: Path | None = None
+
+    def many(self, full: int, least: int = 1) -> int:
+        """A number of things to do, at this scale."""
+        return max(least, round(full * self.scale))
+
+    def direct(self, profile: str) -> Target:
+        """The upstream itself, playing a profile."""
+        return Target(self.upstream, f"/{profile}/v1")
+
+    @asynccontextmanager
+    async def started(self, profile: str | None = None) -> AsyncIterator[Product]:
+        """A fresh server that listens, with an empty store, in front of the upstream; without a profile, on the offline
+        model. Its port and its announcement are all that is there for sure."""
+        settings = {}
+        if profile is not None:
+            url = f"http://127.0.0.1:{self.upstream}/{profile}/v1"
+            settings = {"LLM_MODEL": "openai:scripted", "OPENAI_BASE_URL": url}
+        with tempfile.TemporaryDirectory(prefix="cortex-flow-bench-") as folder:
+            product = Product(Path(folder), settings, self.profiles)
+            try:
+                await product.start(self.cores.product)
+                yield product
+            except Unanswered as unanswered:
+                unanswered.add_note(product.log)
+                raise
+            finally:
+                await product.stop()
+
+    @asynccontextmanager
+    async def product(self, profile: str | None) -> AsyncIterator[Product]:
+        """The same, when everything is loaded that a request needs."""
+        async with self.started(profile) as product:
+            await product.opened()
+            if self.profiles:
+                product.begin_profile()
+            yield product
+
+    async def tally(self, hung_up: int = 0) -> dict[str, Any]:
+        """What the upstream has been asked since the last time; waits until so many clients have left it early."""
+        target = self.direct("")
+        told: dict[str, Any] = (await ask(target, target.get(f"/tally?hung_up={hung_up}"))).json()
+        return told
+
+
+def chat(text: str, **fields: Any) -> dict[str, Any]:
+    """A chat request with one message of the user."""
+    return {"model": "cortex-flow", "messages": [{"role": "user", "content": text}], **fields}
+
+
+def question() -> str:
+    """A user's words, each time others: nothing that is known of a text may help."""
+    return f"Number {next(_NUMBERS)}: what should we look at first, when we plan a week of work for a small team?"

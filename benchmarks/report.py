@@ -1,0 +1,49 @@
+"""`docs/benchmarks.md`: the part between the marks is written here, the rest by people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from benchmarks.cores import Cores
+from benchmarks.figures import Result
+from benchmarks.machine import describe
+from benchmarks.table import table
+
+BEGIN: Final = "<!-- figures: written by `uv run poe bench --write` -->"
+END: Final = "<!-- end of the figures -->"
+
+
+def report(results: Sequence[Result], *, command: str, rounds: int, cores: Cores, disturbed: float) -> str:
+    """How, where and when it was measured, and the table."""
+    pinned = "the product alone on one core, upstream and load generator on the others"
+    lines = [
+        f"- Machine: {describe()}",
+        f"- Command: `{command}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {rounds} rounds",
+        f"- Cores: {pinned if cores.pinned else 'not pinned, so compare nothing but ratios'}",
+        f"- Other processes used {disturbed:.0%} of the machine meanwhile",
+        "",
+        table(results),
+        "",
+        _missed(results),
+    ]
+    return "\n".join(lines)
+
+
+def write(path: Path, text: str) -> None:
+    """Put the text between the marks of a page. Raises `ValueError` for a page that has none."""
+    page = path.read_text(encoding="utf-8")
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{path} has no place for figures: it needs the lines {BEGIN!r} and {END!r}")
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def _missed(results: Sequence[Result]) -> str:
+    missed = [
+        f"{result.row}: {figure.name}" for result in results for figure in result.figures if figure.verdict == "MISS"
+    ]
+    return f"Missed: {'; '.join(missed)}." if missed else "Every goal is kept."

@@ -1,0 +1,174 @@
+"""The scripted upstream as a process of its own, lean enough not to be what is measured.
+
+`http://127.0.0.1:PORT/<profile>/v1` speaks chat completions as that profile says. `GET /tally` tells the calls since it
+was last asked; `GET /tally?hung_up=N` waits until so many clients have left early, and then tells when.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final, cast
+
+import orjson
+
+from benchmarks.profiles import Body, Script, profiles
+from benchmarks.tokens import SLOT, serials
+from tests.replies import Reply
+
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_HUNG_UP: Final = re.compile(r"hung_up=(\d+)")
+_JSON: Final = b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+_STREAM: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_END: Final = b"0\r\n\r\n"
+
+
+@dataclass
+class Tally:
+    """What has been asked since it was last told. `hung_up` are times of `time.monotonic()`."""
+
+    calls: int = 0
+    hung_up: list[float] = field(default_factory=list)
+    wanted: int = 0
+    waiting: Connection | None = None
+
+    def hang_up(self, at: float) -> None:
+        self.hung_up.append(at)
+        self.settle()
+
+    def wait(self, connection: Connection, hung_up: int) -> None:
+        """Tell this connection when so many have hung up."""
+        self.waiting, self.wanted = connection, hung_up
+        self.settle()
+
+    def settle(self) -> None:
+        if self.waiting is None or len(self.hung_up) < self.wanted:
+            return
+        told = orjson.dumps({"calls": self.calls, "hung_up": self.hung_up})
+        self.waiting.send(_JSON % (200, len(told)) + told)
+        self.calls, self.hung_up, self.waiting = 0, [], None
+
+
+class Upstream:
+    """What all connections share: the scripts, the tally, and the answers' bytes, built once."""
+
+    def __init__(self, scripts: Mapping[str, Script]) -> None:
+        self.scripts = scripts
+        self.tally = Tally()
+        self.serials = serials()
+        self._streams: dict[tuple[int, str, bool], list[bytes]] = {}
+
+    def frames(self, reply: Reply, body: Body) -> list[bytes]:
+        """A stream's pieces as they go over the wire, one write each."""
+        usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        key = (id(reply), body["model"], usage)
+        if key not in self._streams:
+            opening, pieces, end = reply.frames(body["model"], usage)
+            self._streams[key] = [_STREAM + _chunk(opening), *map(_chunk, pieces), _chunk(end) + _END]
+        return self._streams[key]
+
+
+class Connection(asyncio.Protocol):
+    """A client's connection: one request after the other."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._loop = asyncio.get_running_loop()
+        self._received = b""
+        self._transport: asyncio.Transport | None = None
+        self._rest: list[bytes] = []
+        self._sent = 0
+        self._delay = 0.0
+        self._begun = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._rest:
+            self._upstream.tally.hang_up(monotonic())
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, found, rest = self._received.partition(b"\r\n\r\n")
+        length = int(told[1]) if (told := _LENGTH.search(head)) else 0
+        if found and len(rest) >= length:
+            self._received = b""
+            self._asked(head.split(b" ", 2)[1].decode(), rest)
+
+    def send(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def _asked(self, path: str, content: bytes) -> None:
+        if path.startswith("/tally"):
+            wanted = _HUNG_UP.search(path)
+            return self._upstream.tally.wait(self, int(wanted[1]) if wanted else 0)
+        self._upstream.tally.calls += 1
+        script = self._upstream.scripts.get(path.split("/", 2)[1])
+        if script is None:
+            return self.send(_JSON % (404, 2) + b"{}")
+        body: Body = orjson.loads(content)
+        reply = script(body)
+        answer = self._stream if body.get("stream") else self._whole
+        if not reply.first_delay:
+            return answer(reply, body)
+        self._loop.call_later(reply.first_delay, answer, reply, body)
+        return None
+
+    def _whole(self, reply: Reply, body: Body) -> None:
+        content = reply.whole(body["model"]).replace(SLOT, next(self._upstream.serials), 1)
+        self.send(_JSON % (200, len(content)) + content)
+
+    def _stream(self, reply: Reply, body: Body) -> None:
+        self._rest = list(self._upstream.frames(reply, body))
+        self._rest[1] = self._rest[1].replace(SLOT, next(self._upstream.serials), 1)
+        self._rest.reverse()
+        self._sent, self._delay, self._begun = 0, reply.delay, monotonic()
+        self.send(self._rest.pop())
+        self._next()
+
+    def _next(self) -> None:
+        """One token, in a write of its own. A paced one comes at its time, whatever the others were late."""
+        if self._transport is None:
+            return
+        self.send(self._rest.pop())
+        self._sent += 1
+        if not self._rest:
+            return
+        if self._delay and len(self._rest) > 1:
+            self._loop.call_later(max(0.0, self._begun + self._sent * self._delay - monotonic()), self._next)
+        else:
+            self._loop.call_soon(self._next)
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+async def _serve(port: int) -> None:
+    upstream = Upstream(profiles())
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(upstream), "127.0.0.1", port, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    async with server:
+        await server.serve_forever()
+
+
+def main() -> None:
+    """Serves every profile until it is stopped. Prints its port when it is ready."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.upstream", description=main.__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    port = parser.parse_args().port
+    import uvloop
+
+    uvloop.run(_serve(port))
+
+
+if __name__ == "__main__":
+    main()
