@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agents import SUPERVISOR, TEAM
 from agents.agent import Agent
+from agents.crew import Crew
 from agents.models.port import Message, Model
 from agents.tools.port import Library, ToolContext
 from graph import events as ev
@@ -43,6 +43,7 @@ class Context:
     models: ModelSource
     tokenizer: Tokenizer
     library: Library
+    crew: Crew
     limits: Limits
     citations: Citations
     emit: Callable[[ev.Live], None]
@@ -56,7 +57,7 @@ class Context:
     @property
     def entry(self) -> Agent:
         """The agent that speaks first."""
-        return next((agent for agent in TEAM if agent.name == self.request.agent), SUPERVISOR)
+        return self.crew.speaker(self.request.agent)
 
     @property
     def kinds(self) -> dict[str, CallKind]:

@@ -19,7 +19,6 @@ from graph.context import Context
 from graph.items import Answer, AnswerStatus, Call, Item
 from graph.prompt import findings
 from graph.state import arguments_of
-from graph.table import tools_of
 
 log = logging.getLogger(__name__)
 MAX_OUTPUT = 32 * 1024
@@ -113,7 +112,8 @@ async def _carry_out(context: Context, assignment: Assignment, call: Call, items
         raise NoTask
     prompt = brief(agent, task, context.user_text, findings(items))
     params = Params(stream=context.request.progress)
-    steps = agents.work(context.model(agent.name), prompt, tools_of(agent), context.tool_context(), params)
+    tools = context.crew.tools_of(agent)
+    steps = agents.work(context.model(agent.name), prompt, tools, context.tool_context(), params)
     async with aclosing(steps) as pieces:
         async for piece in pieces:
             match piece:

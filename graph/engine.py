@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from agents.tools.port import Library, Tool
+from agents.crew import Crew, crew_of
+from agents.tools.port import Library
 from graph import events as ev
 from graph.carrier import Carrier, Leg
 from graph.chat_recorder import ChatRecorder
@@ -48,7 +49,8 @@ class EngineSettings:
 
 
 class Engine:
-    """Starts runs, lets them be followed, resumes and cancels them. `server_tools` are offered to every run's entry agent.
+    """Starts runs, lets them be followed, resumes and cancels them. `crew` is who works here and with what, by default the
+    team with the tools that need no settings.
 
     Every method may raise `StorageError`; the others are those of `graph.errors`.
     """
@@ -62,13 +64,13 @@ class Engine:
         library: Library,
         settings: EngineSettings | None = None,
         runtime: Runtime | None = None,
-        server_tools: Mapping[str, Tool] | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self.settings = settings = settings or EngineSettings()
         self._models = models
         self._tokenizer = tokenizer
         self._library = library
-        self._server_tools = server_tools or {}
+        self._crew = crew or crew_of()
         self._runtime = runtime or InProcess(settings.max_concurrent_runs)
         self._draining = False
         conversations = Conversations(storage, tokenizer, settings.anonymous_ttl_hours)
@@ -221,6 +223,7 @@ class Engine:
             models=self._models,
             tokenizer=self._tokenizer,
             library=self._library,
+            crew=self._crew,
             limits=Limits(self.settings.max_iterations, self.settings.agent_timeout),
             citations=Citations(item for item in run.items if isinstance(item, Answer)),
             emit=leg.work.emit if watched else _nobody_listens,
@@ -228,7 +231,7 @@ class Engine:
             inserted=intake.inserted if intake else (),
             answer_tokens=self._answered(run),
         )
-        context.table = tool_table(context.entry, request.tools, self._server_tools)
+        context.table = tool_table(context.entry, self._crew, request.tools)
         talk = [message for message in leg.prompt if message.role != "system"]
         context.prompt = (system(context.entry, context.system_text), *talk)
         return context

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 
-from agents import TEAM
 from agents.agent import Agent
+from agents.crew import Crew
 from agents.models.port import ToolSpec
 from agents.supervisor import transfers
 from agents.tools.port import Tool
@@ -30,30 +30,28 @@ class Entry:
     tool: Tool | None = None
 
 
-def tool_table(entry: Agent, client: Iterable[ToolSpec], server: Mapping[str, Tool]) -> dict[str, Entry]:
-    """What `entry` is offered: transfers where it leads the team, its own tools where it works alone, the server's tools
-    that the operator registered, and the client's. A client's tool keeps its name; one of ours with that name is renamed.
+def tool_table(entry: Agent, crew: Crew, client: Iterable[ToolSpec]) -> dict[str, Entry]:
+    """What `entry` is offered: transfers where it leads the crew, its own tools, those that the operator registered, and
+    the client's. A client's tool keeps its name; one of ours with that name is renamed.
     """
     table = {spec.name: Entry(spec, "client") for spec in client}
-    for name, tool in server.items():
+    for name, tool in crew.registered.items():
         table[name] = Entry(tool.spec, "server", tool=tool)
-    for ours in _own_of(entry):
+    for ours in _own_of(entry, crew):
+        if ours.tool is not None and ours.tool is crew.registered.get(ours.spec.name):
+            continue
         if ours.spec.name in table:
             ours = replace(ours, spec=replace(ours.spec, name=f"{_RENAMED}{ours.spec.name}"))
         table[ours.spec.name] = ours
     return table
 
 
-@cache
-def _own_of(entry: Agent) -> tuple[Entry, ...]:
-    if entry.name == "supervisor":
-        pairs = zip(transfers(TEAM), TEAM, strict=True)
-        return tuple(Entry(spec, "delegation", own=True, agent=agent) for spec, agent in pairs)
-    return tuple(Entry(tool.spec, "server", own=True, tool=tool) for tool in tools_of(entry).values())
+def _own_of(entry: Agent, crew: Crew) -> tuple[Entry, ...]:
+    own = tuple(Entry(tool.spec, "server", own=True, tool=tool) for tool in crew.tools_of(entry).values())
+    return (*_transfers(crew.members), *own) if entry is crew.leader else own
 
 
-def tools_of(agent: Agent) -> dict[str, Tool]:
-    """An agent's own tools by name."""
-    from agents.tools import TOOLS
-
-    return {name: TOOLS[name] for name in agent.tools}
+@lru_cache(maxsize=32)
+def _transfers(members: tuple[Agent, ...]) -> tuple[Entry, ...]:
+    pairs = zip(transfers(members), members, strict=True)
+    return tuple(Entry(spec, "delegation", own=True, agent=agent) for spec, agent in pairs)

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from agents import WRITER
 from agents.briefing import brief
 from agents.models.port import Message, Model, ModelTimeout, ModelUnavailable, Params, Text, ToolSpec, Usage
 from graph import events as ev
@@ -50,9 +49,10 @@ async def write(context: Context, call: Call, items: Sequence[Item]) -> list[Ite
 
     Raises `ModelError` where it fails later: what was told can't be unsaid.
     """
-    told = _telling(context, WRITER.name)
+    writer = context.crew.writer
+    told = _telling(context, writer.name)
     told.drop_calls()
-    agent = replace(WRITER, instructions=system(WRITER, context.system_text).text)
+    agent = replace(writer, instructions=system(writer, context.system_text).text)
     prompt = brief(agent, task_of(call), context.user_text, findings(items))
     try:
         async with asyncio.timeout(context.limits.agent_timeout):
@@ -65,7 +65,7 @@ async def write(context: Context, call: Call, items: Sequence[Item]) -> list[Ite
         raise
     *parts, completed = await _close(context, told, prompt, model)
     answered = ev.CallAnswered(call.id, told.message_id, "ok", "agent")
-    await context.record(*parts, answered, ev.AgentFinished(call.id, WRITER.name, "ok", Usage()), completed)
+    await context.record(*parts, answered, ev.AgentFinished(call.id, writer.name, "ok", Usage()), completed)
     return [*_items(parts), Answer(call.id, told.message_id, "ok", "agent"), *_items([completed])]
 
 
@@ -73,7 +73,7 @@ async def _compose(context: Context, call: Call, prompt: Sequence[Message], told
     """Hear the writer out; returns its model."""
     if not task_of(call):
         raise NoTask
-    model = context.model(WRITER.name)
+    model = context.model(context.crew.writer.name)
     await _listen(model, prompt, [], _params(context, [], told, first=False), told)
     if not told.text.strip():
         raise NothingToSay
@@ -82,9 +82,9 @@ async def _compose(context: Context, call: Call, prompt: Sequence[Message], told
 
 async def _report(context: Context, call: Call, told: Telling, error: Exception) -> list[Item]:
     """A writer that failed before its first word: the supervisor hears of it."""
-    status, why = failure(context, WRITER, error)
+    status, why = failure(context, context.crew.writer, error)
     answered = ev.CallAnswered(call.id, why, "error", "agent")
-    await context.record(ev.AgentFinished(call.id, WRITER.name, status, told.usage or Usage()), answered)
+    await context.record(ev.AgentFinished(call.id, context.crew.writer.name, status, told.usage or Usage()), answered)
     return [Answer(call.id, why, "error", "agent")]
 
 

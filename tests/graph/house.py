@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from agents.crew import crew_of
 from agents.models.port import Message, Params, ToolCall, ToolSpec
 from agents.tools.port import Tool
 from graph import events as ev
@@ -116,7 +117,7 @@ async def house(
         tokenizer=TOKENIZER,
         library=library,
         settings=EngineSettings(**settings),
-        server_tools=server_tools,
+        crew=crew_of(registered=server_tools or {}),
     )
     await engine.open(alone=alone)
     try:

@@ -1,0 +1,82 @@
+"""Who works in a process, who leads them, and which tools each of them has: one value, by which an engine knows its team."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from agents import SUPERVISOR, TEAM, WRITER
+from agents.agent import Agent
+from agents.supervisor import leading
+from agents.tools import TOOLS
+from agents.tools.port import Tool
+
+NONE: Final[Mapping[str, Tool]] = MappingProxyType({})
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,48}")  # the name of its transfer is longer, and may have 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crew:
+    """`leader` hands tasks to `members`. Agents name tools of two kinds: `tools` come along, `registered` are the operator's,
+    are meant where a name is in both, and are offered to whoever speaks first besides."""
+
+    leader: Agent
+    members: tuple[Agent, ...]
+    tools: Mapping[str, Tool]
+    registered: Mapping[str, Tool]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that can be asked: the leader, then the others."""
+        return (self.leader.name, *(agent.name for agent in self.members))
+
+    @property
+    def writer(self) -> Agent:
+        """The agent whose text can be the answer."""
+        return self._member(WRITER.name) or WRITER
+
+    def speaker(self, name: str) -> Agent:
+        """Who speaks first where this name is asked for: the member of that name, else the leader."""
+        return self._member(name) or self.leader
+
+    def tools_of(self, agent: Agent) -> dict[str, Tool]:
+        """An agent's own tools by name."""
+        return {name: self.registered.get(name) or self.tools[name] for name in agent.tools}
+
+    def _member(self, name: str) -> Agent | None:
+        return next((agent for agent in self.members if agent.name == name), None)
+
+
+def crew_of(
+    agents: Sequence[Agent] = TEAM, *, tools: Mapping[str, Tool] = TOOLS, registered: Mapping[str, Tool] = NONE
+) -> Crew:
+    """These agents with these tools; by default the team, with the tools that need no settings. The agent called
+    `supervisor` leads, else ours does, who is told whom. Raises what `check` raises."""
+    check(agents, {**tools, **registered})
+    members = tuple(agent for agent in agents if agent.name != SUPERVISOR.name)
+    own = next((agent for agent in agents if agent.name == SUPERVISOR.name), None)
+    return Crew(own or leading(members), members, tools, registered)
+
+
+def check(agents: Sequence[Agent], tools: Collection[str]) -> None:
+    """Raises `TypeError` and `ValueError` for agents that can't work together, or not with the tools of these names."""
+    if not agents:
+        raise ValueError("A team has at least one agent.")
+    for agent in agents:
+        _check_agent(agent, tools)
+    names = [agent.name for agent in agents]
+    if len(set(names)) < len(names):
+        raise ValueError(f"The names of agents must differ: {', '.join(names)}.")
+
+
+def _check_agent(agent: Agent, tools: Collection[str]) -> None:
+    if not isinstance(agent, Agent):
+        raise TypeError(f"A team is made of values of agents.Agent, not of {agent!r}.")
+    if not _NAME.fullmatch(agent.name):
+        raise ValueError(f"An agent can't be called {agent.name!r}: 1 to 48 letters, digits, _ and - can be its name.")
+    for name in agent.tools:
+        if name not in tools:
+            raise ValueError(f"The {agent.name} has a tool {name!r} that is not there; there are: {', '.join(tools)}.")
