@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "pyproject.toml"
 REQUIREMENTS = ROOT / "requirements.lock"
 
+CLIENTS = ("--no-extra", "clients")  # it is for programs that call the service, and nothing of it runs here
 HEAD = "# Every version that runs, with hashes: written by `uv run poe lock`. Without the tools of development.\n# inputs: {}\n"
 CONSTRAINTS = re.compile(r"^constraint-dependencies = \[(?:\]|.*?^\])", re.DOTALL | re.MULTILINE)
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^\s;\\]+)(?: ; (?P<marker>[^\\]+?))?(?: \\)?$", re.MULTILINE)
@@ -51,7 +52,7 @@ def write(upgrade: bool) -> None:
         _lock(folder, _constrained([]), *["--upgrade"] if upgrade else [])
         project = _constrained(_pins(_export(folder, "--all-groups", "--no-hashes")))
         _lock(folder, project)
-        requirements = HEAD.format(digest(project)) + _export(folder, "--no-dev")
+        requirements = HEAD.format(digest(project)) + _export(folder, "--no-dev", *CLIENTS)
     PROJECT.write_text(project, encoding="utf-8")
     REQUIREMENTS.write_text(requirements, encoding="utf-8")
     print(f"{len(PIN.findall(requirements))} packages to run, {len(_constraints(project))} with development")

@@ -14,7 +14,7 @@ from agents.supervisor import leading
 from agents.tools import TOOLS
 from agents.tools.port import Tool
 
-NONE: Final[Mapping[str, Tool]] = MappingProxyType({})
+_NONE: Final[Mapping[str, Tool]] = MappingProxyType({})
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,48}")  # the name of its transfer is longer, and may have 64
 
 
@@ -51,7 +51,7 @@ class Crew:
 
 
 def crew_of(
-    agents: Sequence[Agent] = TEAM, *, tools: Mapping[str, Tool] = TOOLS, registered: Mapping[str, Tool] = NONE
+    agents: Sequence[Agent] = TEAM, *, tools: Mapping[str, Tool] = TOOLS, registered: Mapping[str, Tool] = _NONE
 ) -> Crew:
     """These agents with these tools; by default the team, with the tools that need no settings. The agent called
     `supervisor` leads, else ours does, who is told whom. Raises what `check` raises."""

@@ -1,8 +1,54 @@
 """The room that speaks HTTP. To add a dialect, write one folder with a `routes.py` that has a `router`, and name it here.
 
-Nothing is imported before it is needed: `/health` answers while the rest is still loading.
+Nothing is imported before it is needed: `/health` answers while the rest is still loading. What other programs take from
+here, to have a server of their own, is loaded when they do.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from servers.adapter import OpenAIAdapter
+    from servers.backend import StartFailed
+    from servers.errors import ApiError
+    from servers.mounting import mount, mounted
+    from servers.server import OpenAIServer, create_openai_adapter, create_openai_server
+    from servers.settings import BadSettings, Settings
 
 DIALECTS: tuple[str, ...] = ("chat_completions",)
 
-__all__ = ["DIALECTS"]
+_HOMES = {
+    "ApiError": "servers.errors",
+    "BadSettings": "servers.settings",
+    "OpenAIAdapter": "servers.adapter",
+    "OpenAIServer": "servers.server",
+    "Settings": "servers.settings",
+    "StartFailed": "servers.backend",
+    "create_openai_adapter": "servers.server",
+    "create_openai_server": "servers.server",
+    "mount": "servers.mounting",
+    "mounted": "servers.mounting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+__all__ = [
+    "DIALECTS",
+    "ApiError",
+    "BadSettings",
+    "OpenAIAdapter",
+    "OpenAIServer",
+    "Settings",
+    "StartFailed",
+    "create_openai_adapter",
+    "create_openai_server",
+    "mount",
+    "mounted",
+]

@@ -16,10 +16,11 @@ from starlette.websockets import WebSocketClose
 from servers.auth import Authentication
 from servers.backend import Backend
 from servers.body import BodyLimit
+from servers.context import context_of, route_path
 from servers.cors import Cors
 from servers.errors import SERVER, ApiError, respond, unknown_route
 from servers.imports import without_collections
-from servers.observation import Observation
+from servers.observation import ACCESS, Observation
 from servers.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ def create_app(settings: Settings) -> App:
 
 
 class App:
-    """Answers `/health` from its first moment on; other requests wait until the engine is open."""
+    """Answers `/health` from its first moment on; other requests wait until the engine is open. `access` takes the line
+    of each request."""
 
-    def __init__(self, settings: Settings, backend: Backend | None = None) -> None:
+    def __init__(self, settings: Settings, backend: Backend | None = None, access: logging.Logger = ACCESS) -> None:
         self._settings = settings
+        self._access = access
         self._backend = backend or Backend(settings)
         self._claimed = asyncio.Event()
         self._api: ASGIApp | None = None
@@ -74,10 +77,19 @@ class App:
             self._draining = asyncio.create_task(self._backend.drain(seconds))
         await self._draining
 
+    def inside(self, tenant: str) -> ASGIApp:
+        """The same application for callers within the process: they need no key, and what they send has no limit."""
+
+        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            context_of(scope).tenant = tenant
+            await self._front(scope, receive, send)
+
+        return Observation(front, self._access)
+
     def _wrap(self, app: ASGIApp) -> ASGIApp:
         app = Authentication(app, self._settings.api_keys)
         app = BodyLimit(app, int(self._settings.max_body_mb * 1024 * 1024))
-        return Observation(Cors(app, self._settings))
+        return Observation(Cors(app, self._settings), self._access)
 
     async def _open(self) -> ASGIApp:
         try:
@@ -98,7 +110,7 @@ class App:
     async def _front(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
-        elif scope["path"] == "/health" and scope["method"] in ("GET", "HEAD"):
+        elif route_path(scope) == "/health" and scope["method"] in ("GET", "HEAD"):
             await (await self._health())(scope, receive, send)
         elif self._opening is None:
             await respond(unknown_route(scope["method"], scope["path"]))(scope, receive, send)

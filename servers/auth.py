@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from servers.context import context_of, header
+from servers.context import context_of, header, route_path
 from servers.errors import respond, unauthorized
 from servers.settings import ApiKey
 
@@ -23,7 +23,7 @@ class Authentication:
         self._keys = tuple((_digest(key.secret.get_secret_value().encode()), key.tenant) for key in keys)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._keys or scope["path"] in OPEN_PATHS:
+        if scope["type"] != "http" or not self._keys or route_path(scope) in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
         key = _bearer(header(scope, b"authorization"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from graph.storage import Storage, StorageError, UnknownScheme, open_storage
 from servers.imports import check_names, without_collections
 from servers.settings import BadSettings, Settings, variable
+from servers.team import Team
 
 if TYPE_CHECKING:
     from agents.models import Models, ModelSettings
@@ -29,11 +31,12 @@ class Backend:
     """Everything that takes time to open, in the order in which it is needed. Used by one event loop.
 
     `alone`: this is the server of its storage. A command is not: it may stand beside a server, answers chats of its own,
-    and leaves durable runs to the server.
+    and leaves durable runs to the server. `team` is who works here.
     """
 
-    def __init__(self, settings: Settings, *, alone: bool = True) -> None:
+    def __init__(self, settings: Settings, *, alone: bool = True, team: Team | None = None) -> None:
         self._settings = settings
+        self._team = team or Team()
         self._alone = alone
         self._closers = AsyncExitStack()
         self._engine: Engine | None = None
@@ -68,10 +71,21 @@ class Backend:
         from agents.models import Models
 
         settings = self._settings
-        models = Models(settings.llm_model, settings.agent_models, _model_settings(settings))
+        of_agents = {**settings.agent_models, **self._team.models}
+        models = Models(settings.llm_model, of_agents, _model_settings(settings))
         self._closers.push_async_callback(models.close)
-        await _check_models(models, settings)
+        await _check_models(models, self._named_models())
         return models
+
+    def _named_models(self) -> Mapping[str, str]:
+        """The configured models, by the setting that names each."""
+        of_team = self._team.models
+        own = {agent: name for agent, name in self._settings.agent_models.items() if agent not in of_team}
+        return {
+            variable("llm_model"): self._settings.llm_model,
+            **{variable(f"{agent}_model"): name for agent, name in own.items()},
+            **{f"agent_models[{agent!r}]": name for agent, name in of_team.items()},
+        }
 
     def _library(self) -> FolderLibrary:
         from graph.library import FolderLibrary
@@ -82,13 +96,14 @@ class Backend:
         return library
 
     async def _service(self, storage: Storage, models: Models, library: FolderLibrary) -> Service:
+        from agents.tools import TOOLS
         from graph.engine import Engine, EngineSettings
         from graph.tokens import open_tokenizer
         from servers.routing import routing
         from servers.service import Service
 
         s = self._settings
-        tokenizer = open_tokenizer(s.token_model)
+        tokenizer, crew = open_tokenizer(s.token_model), self._team.crew(TOOLS)
         limits = EngineSettings(
             max_iterations=s.max_iterations,
             run_timeout=s.run_timeout,
@@ -98,12 +113,19 @@ class Backend:
             stream_progress=s.stream_progress,
             anonymous_ttl_hours=s.anonymous_ttl_hours,
         )
-        engine = Engine(storage=storage, models=models, tokenizer=tokenizer, library=library, settings=limits)
+        engine = Engine(
+            storage=storage,
+            models=models,
+            tokenizer=tokenizer,
+            library=library,
+            settings=limits,
+            crew=crew,
+        )
         self._closers.push_async_callback(engine.close)
         self._engine = engine
         if self._alone:
             await engine.open()
-        return Service(s, engine, models, tokenizer, routing(s, models.find))
+        return Service(s, engine, models, tokenizer, routing(s, models.find, crew.names))
 
 
 def _load() -> None:
@@ -132,14 +154,12 @@ def _model_settings(settings: Settings) -> ModelSettings:
     return ModelSettings(openai_api_key=key, openai_base_url=settings.openai_base_url)
 
 
-async def _check_models(models: Models, settings: Settings) -> None:
+async def _check_models(models: Models, configured: Mapping[str, str]) -> None:
     """Open the configured models now, in a thread, since their packages take long to import."""
     from agents.models import ModelNotConfigured
 
-    configured = {"llm_model": settings.llm_model}
-    configured.update({f"{agent}_model": name for agent, name in settings.agent_models.items()})
-    for field, name in configured.items():
+    for place, name in configured.items():
         try:
             await asyncio.to_thread(models.get, name)
         except ModelNotConfigured as error:
-            raise BadSettings(f"{variable(field)}: {error.message}") from error
+            raise BadSettings(f"{place}: {error.message}") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 DEFAULT_TENANT = "default"
+_KEY = "cortex_flow"  # the application that this one is mounted into keeps its own things there
 
 
 @dataclass(slots=True)
@@ -27,13 +28,20 @@ class RequestContext:
 
 def enter(scope: Scope, context: RequestContext) -> None:
     """Attach the context to a request."""
-    scope.setdefault("state", {})["context"] = context
+    scope.setdefault("state", {})[_KEY] = context
 
 
 def context_of(scope: Scope) -> RequestContext:
     """The context of a request that came through `Observation`."""
-    context: RequestContext = scope["state"]["context"]
+    context: RequestContext = scope["state"][_KEY]
     return context
+
+
+def route_path(scope: Scope) -> str:
+    """The path within this application: without the prefix that it is mounted under."""
+    path: str = scope["path"]
+    prefix: str = scope.get("root_path", "")
+    return path.removeprefix(prefix) if path == prefix or path.startswith(f"{prefix}/") else path
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

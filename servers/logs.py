@@ -11,6 +11,7 @@ import orjson
 
 from servers.version import version
 
+OFF = logging.CRITICAL + 1
 ROOMS = ("servers", "graph", "agents")
 
 
@@ -22,6 +23,18 @@ def configure(format: str, level: str) -> None:
     for room in ROOMS:
         logging.getLogger(room).setLevel(level.upper())
     logging.captureWarnings(True)
+
+
+def request_log(*, wanted: bool) -> logging.Logger:
+    """A log of requests for one server among several, which configures nothing of the process's: its lines go where the
+    application sends those of `servers.access`, and to the standard error stream where it has not set up any logging."""
+    log = logging.Logger("servers.access", logging.INFO if wanted else OFF)
+    log.parent = logging.getLogger("servers.access")
+    if not log.parent.hasHandlers():
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(TextFormatter())
+        log.addHandler(handler)
+    return log
 
 
 class TextFormatter(logging.Formatter):

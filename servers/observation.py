@@ -15,15 +15,16 @@ from servers.errors import CLIENT_GONE, internal, respond
 OPENAI_VERSION = b"2020-10-01"
 
 logger = logging.getLogger(__name__)
-access = logging.getLogger("servers.access")
+ACCESS = logging.getLogger("servers.access")
 _VALID_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class Observation:
-    """Wraps everything that speaks HTTP. A valid `x-request-id` is kept, any other is replaced."""
+    """Wraps everything that speaks HTTP. A valid `x-request-id` is kept, any other is replaced. `access` takes the line of
+    each request."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, access: logging.Logger = ACCESS) -> None:
+        self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,7 +48,7 @@ class Observation:
             if status is None:
                 await respond(internal())(scope, receive, observed)
         finally:
-            _log(scope, context, status or CLIENT_GONE)
+            _log(self._access, scope, context, status or CLIENT_GONE)
 
 
 def _request_id(scope: Scope) -> str:
@@ -69,7 +70,7 @@ def _path(scope: Scope) -> str:
     return raw.decode("ascii", "backslashreplace")
 
 
-def _log(scope: Scope, context: RequestContext, status: int) -> None:
+def _log(access: logging.Logger, scope: Scope, context: RequestContext, status: int) -> None:
     if not access.isEnabledFor(logging.INFO):
         return
     fields = {

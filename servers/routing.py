@@ -25,10 +25,20 @@ class Route:
 
 
 class Routing:
-    """Resolves names. `find` opens a model by name, or raises `ModelNotConfigured`."""
+    """Resolves names. `find` opens a model by name, or raises `ModelNotConfigured`; `agents` can be asked alone.
 
-    def __init__(self, name: str, aliases: Sequence[ModelAlias], find: Callable[[str], Awaitable[Model]]) -> None:
-        self._listed = {**_names(OWN_NAME), **_names(name)}
+    `default` is the name of the team, `names` all that clients are told of.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        aliases: Sequence[ModelAlias],
+        find: Callable[[str], Awaitable[Model]],
+        agents: Sequence[str] = AGENTS,
+    ) -> None:
+        self.names = tuple(_names(name, agents))
+        self._listed = {**_names(OWN_NAME, agents), **_names(name, agents)}
         self._aliases = aliases
         self._find = find
         self.default = name
@@ -51,10 +61,10 @@ class Routing:
         return Route(model=target)
 
 
-def routing(settings: Settings, find: Callable[[str], Awaitable[Model]]) -> Routing:
+def routing(settings: Settings, find: Callable[[str], Awaitable[Model]], agents: Sequence[str] = AGENTS) -> Routing:
     """The routing that the settings ask for."""
-    return Routing(settings.model_name, settings.model_aliases, find)
+    return Routing(settings.model_name, settings.model_aliases, find, agents)
 
 
-def _names(base: str) -> Mapping[str, Route]:
-    return {base: Route(), **{f"{base}-{agent}": Route(agent) for agent in AGENTS}}
+def _names(base: str, agents: Sequence[str]) -> Mapping[str, Route]:
+    return {base: Route(), **{f"{base}-{agent}": Route(agent) for agent in agents}}

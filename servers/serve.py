@@ -13,20 +13,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from uvicorn.config import Config
-from uvicorn.server import Server
-
 from servers import logs
-from servers.app import GRACE, App, create_app
+from servers.app import App, create_app
 from servers.backend import StartFailed
+from servers.http_server import HttpServer, address, listen
 from servers.imports import NamesTaken
 from servers.settings import BadSettings, Settings, without_password
 from servers.version import version
 
-BACKLOG: Final = 4096
-KEEP_ALIVE: Final = 75  # seconds; longer than clients keep idle connections
 OPEN_FILES: Final = 65536
-WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - not to listen there, but to name what can be dialled
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +32,7 @@ def serve(settings: Settings) -> int:
     logs.configure(settings.log_format, settings.log_level)
     _raise_file_limit()
     try:
-        listener = _listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port)
     except OSError as error:
         logger.error("can't listen on %s:%d: %s", settings.host, settings.port, error.strerror or error)
         return 1
@@ -47,12 +42,12 @@ def serve(settings: Settings) -> int:
     return process.code
 
 
-class Process(Server):
-    """uvicorn, ending as we want it: with 0 after a signal, and with the runs drained beside the connections."""
+class Process(HttpServer):
+    """A server that has the process to itself: it ends with 0 after a signal, with its own code where it can't start."""
 
     def __init__(self, settings: Settings, app: App) -> None:
-        super().__init__(_config(app))
-        self._settings, self._app = settings, app
+        super().__init__(app)
+        self._settings = settings
         self._watching: asyncio.Task[None] | None = None
         self.code = 0
 
@@ -63,12 +58,6 @@ class Process(Server):
         for hint in self._settings.hints:
             logger.warning(hint)
         self._watching = asyncio.create_task(self._watch())
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        draining = asyncio.create_task(self._app.drain())
-        await super().shutdown(sockets)
-        if not self.force_exit:
-            await draining
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -97,39 +86,16 @@ class Process(Server):
             gc.freeze()  # what was loaded stays: no need to look through it again and again
 
 
-def _config(app: App) -> Config:
-    return Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=int(GRACE) + 5,
-    )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    dual = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=dual)
-
-
 def _announcement(settings: Settings, port: int) -> str:
-    host = "localhost" if settings.host in WILDCARDS else settings.host
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    here = address(settings.host, port)
     if not settings.enabled:
-        return f"Cortex Flow {version()} at {address}: switched off by OPENAI_COMPAT_ENABLE, /health alone answers"
+        return f"Cortex Flow {version()} at {here}: switched off by OPENAI_COMPAT_ENABLE, /health alone answers"
     model = (
         "offline (built in, extractive: set LLM_MODEL for a real one)"
         if settings.llm_model == "offline"
         else settings.llm_model
     )
-    return f"Cortex Flow {version()} at {address}/v1, model {model}, storage {without_password(settings.storage_url)}"
+    return f"Cortex Flow {version()} at {here}/v1, model {model}, storage {without_password(settings.storage_url)}"
 
 
 def _raise_file_limit() -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import load_dotenv
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from servers.context import DEFAULT_TENANT
 
 DEFAULT_STORAGE = "sqlite:///cortex-flow.db"
 AGENTS = ("supervisor", "researcher", "analyst", "writer")
+ABOUT_MODELS = ("llm_model", *(f"{agent}_model" for agent in AGENTS), "openai_api_key", "openai_base_url")
+OF_THE_COMMAND = ("enabled", "database_provider", "redis_url", "log_format", "log_level")  # no options in code
 TENANT = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -85,16 +87,24 @@ class Settings(BaseSettings):
     @field_validator("cors_origins", "cors_methods", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return ("*",) if value else ()
         return tuple(_split(value.replace(" ", ","))) if isinstance(value, str) else value
 
     @field_validator("api_keys", mode="before")
     @classmethod
     def _keyed(cls, value: Any) -> Any:
-        return tuple(_api_key(each) for each in _split(value)) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return tuple(map(_api_key, _split(value)))
+        if not isinstance(value, Iterable):
+            return value
+        return tuple(_api_key(each) if isinstance(each, str) else each for each in value)
 
     @field_validator("model_aliases", mode="before")
     @classmethod
     def _aliased(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return tuple({"pattern": pattern, "target": target} for pattern, target in value.items())
         return tuple(_alias(each) for each in _split(value)) if isinstance(value, str) else value
 
     @field_validator("log_format", "log_level", "database_provider", mode="before")
@@ -134,29 +144,63 @@ class Settings(BaseSettings):
         return {agent: model for agent, model in named.items() if model}
 
     @property
-    def model_names(self) -> tuple[str, ...]:
-        """The names of the team's models as clients see them: the team, the team again, and each agent alone."""
-        return (self.model_name, *(f"{self.model_name}-{agent}" for agent in AGENTS))
-
-    @property
     def hints(self) -> Iterator[str]:
         """What an operator may have expected and does not get."""
         if self.redis_url and not self.database_provider and "storage_url" not in self.model_fields_set:
             yield f"REDIS_URL alone chooses no storage: everything is kept in {self.storage_url} (STORAGE_URL)."
 
 
+class EmbeddedSettings(Settings):
+    """Settings of a server inside an application: of the environment they take what says which models there are, and
+    nothing else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _EnvironmentOfModels(settings_cls)
+
+
+class _EnvironmentOfModels(EnvSettingsSource):
+    def __call__(self) -> dict[str, Any]:
+        wanted = {_VARIABLES[field] for field in ABOUT_MODELS}
+        return {name: value for name, value in super().__call__().items() if name in wanted}
+
+
 def load(**overrides: Any) -> Settings:
     """The settings of this process, with `.env` read into its environment first (what is set there already wins).
     `overrides` are fields by name and win over both; None is no override. Raises `BadSettings`."""
-    given = {_VARIABLES[name]: value for name, value in overrides.items() if value is not None}
     try:
         load_dotenv(".env", override=False)
-        return Settings(**given)
     except UnicodeDecodeError as error:
         raise BadSettings(f".env: this is no UTF-8 text ({error.reason} at byte {error.start})") from None
+    return _made(Settings, overrides)
+
+
+def embedded(base: Settings | None = None, **options: Any) -> Settings:
+    """The settings of a server inside an application. `options` are fields by name and win over what `base` was given;
+    None is no option. Raises `BadSettings`, and `TypeError` for an option that there is not."""
+    for name in options:
+        if name not in Settings.model_fields or name in OF_THE_COMMAND:
+            raise TypeError(f"There is no option {name!r}.")
+    given = {name: getattr(base, name) for name in base.model_fields_set} if base else {}
+    try:
+        return _made(EmbeddedSettings, {**given, **options})
+    except BadSettings as error:
+        raise BadSettings(in_code(str(error))) from None
+
+
+def _made(kind: type[Settings], fields: Mapping[str, Any]) -> Settings:
+    try:
+        return kind(**{_VARIABLES[name]: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
         lines = (f"{_variable(each)}: {_complaint(each)}" for each in error.errors(include_url=False))
         raise BadSettings("; ".join(lines)) from None
+
+
+def in_code(message: str) -> str:
+    """A message about variables as one about options."""
+    return re.sub(r"[A-Z][A-Z_]+", lambda found: _FIELDS.get(found[0], found[0]), message)
 
 
 def variable(field: str) -> str:
@@ -174,6 +218,7 @@ def _first_alias(alias: Any) -> str:
 
 
 _VARIABLES = {name: _first_alias(field.validation_alias) for name, field in Settings.model_fields.items()}
+_FIELDS = {variable: name for name, variable in _VARIABLES.items()}
 
 
 def _variable(error: ErrorDetails) -> str:

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/models", tags=["Models"])
 
 @router.get("", summary="List the models")
 async def list_models(request: Request) -> Response:
-    names = service_of(request).settings.model_names
+    names = service_of(request).routing.names
     return _json({"object": "list", "data": [_model(name) for name in names]})
 
 

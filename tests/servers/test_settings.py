@@ -155,7 +155,6 @@ def test_models_of_agents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESEARCHER_MODEL", "openai:a")
     monkeypatch.setenv("WRITER_MODEL", "")
     assert load().agent_models == {"researcher": "openai:a"}
-    assert load(model_name="my").model_names == ("my", "my-supervisor", "my-researcher", "my-analyst", "my-writer")
 
 
 def test_redis_alone_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,47 @@
+"""The options of a server in code: the settings, by field name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypedDict
+
+
+class Options(TypedDict, total=False):
+    """What `servers.settings.Settings` says of each holds here too, with its defaults; what is left out keeps its default.
+
+    - `host` 127.0.0.1, `port` 8001 (0: the system chooses one); `allow_anonymous`: listen beyond loopback without keys.
+    - `api_keys`: each `key` or `tenant:key`. None: everybody may call.
+    - `cors_origins`: page origins, `True` for all of them (as is the default), `False` for none.
+    - `model_aliases`: names or globs that clients may use, and what each stands for; the first that matches wins.
+    - `llm_model`, `supervisor_model` and so on, `openai_api_key` and `openai_base_url` come from the environment when they
+      are left out. Nothing else does.
+    """
+
+    host: str
+    port: int
+    api_keys: str | Iterable[str]
+    allow_anonymous: bool
+    cors_origins: str | Iterable[str] | bool
+    cors_methods: str | Iterable[str]
+    model_name: str
+    model_aliases: str | Mapping[str, str]
+    max_context_tokens: int
+    token_model: str
+    llm_model: str
+    supervisor_model: str
+    researcher_model: str
+    analyst_model: str
+    writer_model: str
+    openai_api_key: str
+    openai_base_url: str
+    storage_url: str
+    blob_url: str
+    anonymous_ttl_hours: float
+    max_iterations: int
+    run_timeout: float
+    agent_timeout: float
+    max_concurrent_runs: int
+    stream_progress: bool
+    library_path: str | Path
+    max_body_mb: float

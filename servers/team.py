@@ -1,0 +1,45 @@
+"""Who is to work for a server: the built-in team, or one of the operator's own, and the tools registered for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agents import SUPERVISOR, TEAM
+from agents.agent import Agent
+from agents.crew import Crew, check, crew_of
+from agents.tools import TOOLS
+from agents.tools.port import Tool
+
+if TYPE_CHECKING:
+    from agents.tools.adapt import Adaptable
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A crew before its tools are open: `agents`, the operator's `tools` by name, and by the names of agents the `models`
+    of those who do not think with the configured ones."""
+
+    agents: tuple[Agent, ...] = TEAM
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    def crew(self, tools: Mapping[str, Tool]) -> Crew:
+        """The crew, with the tools that come along."""
+        return crew_of(self.agents, tools=tools, registered=self.tools)
+
+
+def team_of(
+    agents: Sequence[Agent] | None, tools: Iterable[Adaptable] = (), models: Mapping[str, str] | None = None
+) -> Team:
+    """A team from what somebody gives; None is the built-in one. Raises `TypeError` and `ValueError` for what can't work."""
+    from agents.tools.adapt import adapt
+
+    team = Team(TEAM if agents is None else tuple(agents), adapt(tools), dict(models or {}))
+    check(team.agents, {**TOOLS, **team.tools})
+    names = {SUPERVISOR.name, *(agent.name for agent in team.agents)}
+    for name in team.models:
+        if name not in names:
+            raise ValueError(f"There is no agent {name!r} to give a model to.")
+    return team
