@@ -10,12 +10,14 @@ from typing import Final
 
 from agents import SUPERVISOR, TEAM, WRITER
 from agents.agent import Agent
+from agents.researcher import RESEARCHER, WEB_RESEARCHER
 from agents.supervisor import leading
-from agents.tools import TOOLS
+from agents.tools import READ_PAGE, TOOLS
 from agents.tools.port import Tool
 
 _NONE: Final[Mapping[str, Tool]] = MappingProxyType({})
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,48}")  # the name of its transfer is longer, and may have 64
+_WITH_WEB: Final = f" {READ_PAGE} comes with a search provider."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +56,10 @@ def crew_of(
     agents: Sequence[Agent] = TEAM, *, tools: Mapping[str, Tool] = TOOLS, registered: Mapping[str, Tool] = _NONE
 ) -> Crew:
     """These agents with these tools; by default the team, with the tools that need no settings. The agent called
-    `supervisor` leads, else ours does, who is told whom. Raises what `check` raises."""
+    `supervisor` leads, else ours does, who is told whom; our researcher is told of the web where pages can be read. Raises
+    what `check` raises."""
     check(agents, {**tools, **registered})
-    members = tuple(agent for agent in agents if agent.name != SUPERVISOR.name)
+    members = tuple(_informed(agent, tools) for agent in agents if agent.name != SUPERVISOR.name)
     own = next((agent for agent in agents if agent.name == SUPERVISOR.name), None)
     return Crew(own or leading(members), members, tools, registered)
 
@@ -79,4 +82,9 @@ def _check_agent(agent: Agent, tools: Collection[str]) -> None:
         raise ValueError(f"An agent can't be called {agent.name!r}: 1 to 48 letters, digits, _ and - can be its name.")
     for name in agent.tools:
         if name not in tools:
-            raise ValueError(f"The {agent.name} has a tool {name!r} that is not there; there are: {', '.join(tools)}.")
+            there = f"there are: {', '.join(tools)}.{_WITH_WEB if name == READ_PAGE else ''}"
+            raise ValueError(f"The {agent.name} has a tool {name!r} that is not there; {there}")
+
+
+def _informed(agent: Agent, tools: Collection[str]) -> Agent:
+    return WEB_RESEARCHER if agent == RESEARCHER and READ_PAGE in tools else agent

@@ -84,4 +84,4 @@ class Context:
         return call_id(self.run_id, self.fence, self._minted)
 
     def tool_context(self) -> ToolContext:
-        return ToolContext(self.request.tenant, self.library, self.citations.cite)
+        return ToolContext(self.request.tenant, self.library, self.citations.cite, self.request.search)

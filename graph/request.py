@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agents.models.port import Message, Params, ToolSpec
+from agents.tools.port import SearchOptions
 
 Dialect = Literal["chat", "assistants", "responses"]
 History = Literal["auto", "full", "append"]
@@ -23,6 +24,7 @@ class RunRequest:
     - `agent`: who speaks first: `supervisor`, or an agent that works alone. `model`: None = the configured ones.
     - `label`: the model's name as the client wrote it; it is echoed, never interpreted.
     - `params`: sampling of the calls that produce the answer. `max_tokens` and `stop` in it are kept on the answer itself.
+    - `search`: what it wants of web searches, where this service has one.
     - `tools`: the client's; `watched`: somebody reads the answer as it is produced; `progress`: the agents' work too.
     - `durable`: written before `start` returns, and brought to an end whatever happens to the process.
     - `timeout`: seconds until the run expires; None = the engine's default.
@@ -44,3 +46,4 @@ class RunRequest:
     durable: bool = False
     timeout: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    search: SearchOptions = field(default_factory=SearchOptions)

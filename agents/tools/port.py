@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from agents.models.port import ToolSpec
@@ -38,6 +38,24 @@ class Library(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where the user is, as far as the client tells. `country` is an ISO code of two letters, `timezone` an IANA name."""
+
+    country: str | None = None
+    region: str | None = None
+    city: str | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What a request wants of its web searches: how much they bring, and for whom."""
+
+    size: Literal["low", "medium", "high"] = "medium"
+    place: Place = field(default_factory=Place)
+
+
+@dataclass(frozen=True, slots=True)
 class ToolContext:
     """What a tool may know of its run. `cite` gives a source its number in this run (the same source, the same one);
     findings carry it as the mark `【number†name】`."""
@@ -45,6 +63,7 @@ class ToolContext:
     tenant: str
     library: Library
     cite: Callable[[Source], int]
+    search: SearchOptions = field(default_factory=SearchOptions)
 
 
 @dataclass(frozen=True, slots=True)

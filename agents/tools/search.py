@@ -34,16 +34,28 @@ SPEC = ToolSpec(
 
 async def run(arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
     """Search the library of the run's tenant. Finding nothing is an answer, not an error."""
-    query, limit = arguments.get("query"), arguments.get("limit")
+    query, limit = query_of(arguments), arguments.get("limit")
     limit = DEFAULT_LIMIT if limit is None else limit
-    if not isinstance(query, str) or not query.strip():
-        return ToolOutput("The argument `query` must say in words what to look for.", "error")
+    if isinstance(query, ToolOutput):
+        return query
     if limit not in range(1, MAX_LIMIT + 1):
         return ToolOutput(f"The argument `limit` must be a whole number from 1 to {MAX_LIMIT}.", "error")
-    passages = await context.library.search(context.tenant, query, int(limit))
+    return found(await context.library.search(context.tenant, query, int(limit)), query, context)
+
+
+def query_of(arguments: Mapping[str, Any]) -> str | ToolOutput:
+    """What to search for, or what is wrong with the arguments."""
+    query = arguments.get("query")
+    if not isinstance(query, str) or not query.strip():
+        return ToolOutput("The argument `query` must say in words what to look for.", "error")
+    return query
+
+
+def found(passages: Sequence[Passage], query: str, context: ToolContext, note: str = "") -> ToolOutput:
+    """The passages behind their marks, with a note before them."""
     if not passages:
-        return ToolOutput(f"Nothing was found for {query.strip()[:200]!r}. The library may call it by other words.")
-    return ToolOutput(_quote(passages, context), sources=tuple(passage.source for passage in passages))
+        return ToolOutput(f"Nothing was found for {query.strip()[:200]!r}. It may be called by other words.")
+    return ToolOutput(note + _quote(passages, context), sources=tuple(passage.source for passage in passages))
 
 
 def _quote(passages: Sequence[Passage], context: ToolContext) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,15 @@ import pytest
 from agents import ANALYST, RESEARCHER, SUPERVISOR, TEAM, WRITER, Agent
 from agents.crew import crew_of
 from agents.models.port import ToolSpec
-from agents.tools import TOOLS
+from agents.researcher import WEB_RESEARCHER
+from agents.tools import TOOLS, ToolSettings, open_tools
 from agents.tools.port import Tool, ToolContext, ToolOutput
 
 ACCOUNTANT = Agent("accountant", "Knows the ledger.", "You are the accountant.", ("ledger", "python"))
 CAPTAIN = Agent("supervisor", "Leads.", "You lead accountants.", ("search",))
+
+
+SEEKER = Agent("seeker", "Seeks.", "You seek.", ("read_page", "search", "ledger"))
 
 
 async def answer(arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
@@ -65,6 +70,32 @@ def test_a_registered_tool_replaces_one_that_comes_along() -> None:
     assert crew_of(registered={"search": search}).tools_of(RESEARCHER) == {"search": search}
 
 
+async def test_a_researcher_with_the_web_knows_of_it() -> None:
+    toolbox = open_tools(ToolSettings("wikipedia"))
+    crew = crew_of(tools=toolbox.tools)
+    assert crew.names == crew_of().names
+    assert crew.leader == SUPERVISOR
+    researcher = crew.speaker("researcher")
+    assert researcher is WEB_RESEARCHER
+    assert list(crew.tools_of(researcher)) == ["search", "read_page"]
+    assert "web" in researcher.description
+    assert "web" not in RESEARCHER.description
+    await toolbox.close()
+
+
+async def test_others_may_search_the_web_with_tools_of_their_own_beside() -> None:
+    toolbox = open_tools(ToolSettings("wikipedia"))
+    crew = crew_of([SEEKER, RESEARCHER], tools=toolbox.tools, registered={"ledger": LEDGER})
+    assert crew.members == (SEEKER, WEB_RESEARCHER)
+    assert WEB_RESEARCHER.description in crew.leader.instructions
+    assert crew.tools_of(SEEKER) == {
+        "read_page": toolbox.tools["read_page"],
+        "search": toolbox.tools["search"],
+        "ledger": LEDGER,
+    }
+    await toolbox.close()
+
+
 @pytest.mark.parametrize(
     ("agents", "told"),
     [
@@ -73,6 +104,7 @@ def test_a_registered_tool_replaces_one_that_comes_along() -> None:
         ([Agent("x" * 49, "", "")], "1 to 48"),
         ([Agent("a", "", ""), Agent("a", "", "")], "must differ: a, a"),
         ([ACCOUNTANT], "The accountant has a tool 'ledger' that is not there; there are: search, python"),
+        ([replace(SEEKER, tools=("read_page",))], "search, python. read_page comes with a search provider"),
     ],
 )
 def test_who_can_not_work_together(agents: list[Agent], told: str) -> None:
