@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 from graph.storage import Storage, StorageError, UnknownScheme, open_storage
 from servers.imports import check_names, without_collections
-from servers.settings import BadSettings, Settings, variable
-from servers.team import Team
+from servers.settings import BadSettings, Settings, revealed, variable
+from servers.team import Team, tool_settings
 
 if TYPE_CHECKING:
     from agents.models import Models, ModelSettings
-    from graph.engine import Engine
+    from agents.tools import Toolbox
+    from graph.engine import Engine, EngineSettings
     from graph.library import FolderLibrary
     from servers.service import Service
 
 
-_HEAVY = ("agents.models", "graph.engine", "graph.library", "graph.tokens")
+_HEAVY = ("agents.models", "agents.tools", "graph.engine", "graph.library", "graph.tokens")
 
 
 class StartFailed(Exception):
@@ -56,7 +57,8 @@ class Backend:
         await asyncio.to_thread(_load)
         models = await self._models()
         library = self._library()
-        return await self._service(storage, models, library)
+        tools = await self._tools()
+        return await self._service(storage, models, library, tools)
 
     async def drain(self, seconds: float) -> None:
         """Take no more runs; give those at work this long to end."""
@@ -95,30 +97,31 @@ class Backend:
         library.start()
         return library
 
-    async def _service(self, storage: Storage, models: Models, library: FolderLibrary) -> Service:
-        from agents.tools import TOOLS
-        from graph.engine import Engine, EngineSettings
+    async def _tools(self) -> Toolbox:
+        """The agents' tools, in a thread, since the packages of the web take long to import."""
+        from agents.tools import ToolNotConfigured, open_tools
+
+        try:
+            tools = await asyncio.to_thread(open_tools, tool_settings(self._settings))
+        except ToolNotConfigured as error:
+            raise BadSettings(error.message) from error
+        self._closers.push_async_callback(tools.close)
+        return tools
+
+    async def _service(self, storage: Storage, models: Models, library: FolderLibrary, tools: Toolbox) -> Service:
+        from graph.engine import Engine
         from graph.tokens import open_tokenizer
         from servers.routing import routing
         from servers.service import Service
 
         s = self._settings
-        tokenizer, crew = open_tokenizer(s.token_model), self._team.crew(TOOLS)
-        limits = EngineSettings(
-            max_iterations=s.max_iterations,
-            run_timeout=s.run_timeout,
-            agent_timeout=s.agent_timeout,
-            max_concurrent_runs=s.max_concurrent_runs,
-            max_context_tokens=s.max_context_tokens,
-            stream_progress=s.stream_progress,
-            anonymous_ttl_hours=s.anonymous_ttl_hours,
-        )
+        tokenizer, crew = open_tokenizer(s.token_model), self._team.crew(tools.tools)
         engine = Engine(
             storage=storage,
             models=models,
             tokenizer=tokenizer,
             library=library,
-            settings=limits,
+            settings=_engine_settings(s),
             crew=crew,
         )
         self._closers.push_async_callback(engine.close)
@@ -145,10 +148,24 @@ def _storage(settings: Settings) -> Storage:
         raise StartFailed(f"{variable('storage_url')}: {error}") from error
 
 
+def _engine_settings(settings: Settings) -> EngineSettings:
+    from graph.engine import EngineSettings
+
+    return EngineSettings(
+        max_iterations=settings.max_iterations,
+        run_timeout=settings.run_timeout,
+        agent_timeout=settings.agent_timeout,
+        max_concurrent_runs=settings.max_concurrent_runs,
+        max_context_tokens=settings.max_context_tokens,
+        stream_progress=settings.stream_progress,
+        anonymous_ttl_hours=settings.anonymous_ttl_hours,
+    )
+
+
 def _model_settings(settings: Settings) -> ModelSettings:
     from agents.models import ModelSettings
 
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+    key = revealed(settings.openai_api_key)
     if settings.openai_base_url is None:
         return ModelSettings(openai_api_key=key)
     return ModelSettings(openai_api_key=key, openai_base_url=settings.openai_base_url)

@@ -14,8 +14,9 @@ class Options(TypedDict, total=False):
     - `api_keys`: each `key` or `tenant:key`. None: everybody may call.
     - `cors_origins`: page origins, `True` for all of them (as is the default), `False` for none.
     - `model_aliases`: names or globs that clients may use, and what each stands for; the first that matches wins.
-    - `llm_model`, `supervisor_model` and so on, `openai_api_key` and `openai_base_url` come from the environment when they
-      are left out. Nothing else does.
+    - `search_provider`: where agents search besides the library; with one, they can read pages too.
+    - `llm_model`, `supervisor_model` and so on, `openai_api_key`, `openai_base_url` and the keys for searches come from the
+      environment when they are left out. Nothing else does.
     """
 
     host: str
@@ -44,4 +45,10 @@ class Options(TypedDict, total=False):
     max_concurrent_runs: int
     stream_progress: bool
     library_path: str | Path
+    search_provider: str
+    tavily_api_key: str
+    brave_api_key: str
+    exa_api_key: str
+    searxng_url: str
+    wikipedia_language: str
     max_body_mb: float

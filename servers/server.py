@@ -12,6 +12,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agents.agent import Agent
+from agents.tools import tool_names
 from servers.adapter import OpenAIAdapter
 from servers.app import GRACE, App
 from servers.backend import Backend, StartFailed
@@ -21,7 +22,7 @@ from servers.http_server import EmbeddedServer, address, listen
 from servers.logs import request_log
 from servers.options import Options
 from servers.settings import BadSettings, Settings, embedded, in_code
-from servers.team import team_of
+from servers.team import team_of, tool_settings
 
 if TYPE_CHECKING:
     from agents.tools.adapt import Adaptable
@@ -50,7 +51,8 @@ class OpenAIServer:
         **options: Unpack[Options],
     ) -> None:
         self.settings = embedded(settings, **options)
-        self._team = team_of(team, tools, agent_models)
+        come_along = tool_names(tool_settings(self.settings))
+        self._team = team_of(team, tools, agent_models, come_along=come_along)
         self._access = request_log(wanted=logging)
         self._protocol = Router(lifespan=self.lifespan)
         self._app: App | None = None

@@ -18,6 +18,7 @@ from servers.context import DEFAULT_TENANT
 DEFAULT_STORAGE = "sqlite:///cortex-flow.db"
 AGENTS = ("supervisor", "researcher", "analyst", "writer")
 ABOUT_MODELS = ("llm_model", *(f"{agent}_model" for agent in AGENTS), "openai_api_key", "openai_base_url")
+KEYS_FOR_SEARCHES = ("tavily_api_key", "brave_api_key", "exa_api_key")
 OF_THE_COMMAND = ("enabled", "database_provider", "redis_url", "log_format", "log_level")  # no options in code
 TENANT = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -80,6 +81,15 @@ class Settings(BaseSettings):
     stream_progress: bool = Field(False, validation_alias="STREAM_PROGRESS")
 
     library_path: Path | None = Field(None, validation_alias="LIBRARY_PATH")
+    search_provider: str = Field("library", validation_alias="SEARCH_PROVIDER")
+    tavily_api_key: SecretStr | None = Field(None, validation_alias="TAVILY_API_KEY")
+    brave_api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("BRAVE_API_KEY", "BRAVE_SEARCH_API_KEY")
+    )
+    exa_api_key: SecretStr | None = Field(None, validation_alias="EXA_API_KEY")
+    searxng_url: SecretStr | None = Field(None, validation_alias=AliasChoices("SEARXNG_URL", "SEARX_HOST"))
+    wikipedia_language: str = Field("en", validation_alias="WIKIPEDIA_LANGUAGE")
+
     max_body_mb: float = Field(25, validation_alias="MAX_BODY_MB", gt=0)
     log_format: Literal["text", "json"] = Field("text", validation_alias="LOG_FORMAT")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="LOG_LEVEL")
@@ -107,7 +117,7 @@ class Settings(BaseSettings):
             return tuple({"pattern": pattern, "target": target} for pattern, target in value.items())
         return tuple(_alias(each) for each in _split(value)) if isinstance(value, str) else value
 
-    @field_validator("log_format", "log_level", "database_provider", mode="before")
+    @field_validator("log_format", "log_level", "database_provider", "search_provider", mode="before")
     @classmethod
     def _lowered(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
@@ -144,6 +154,11 @@ class Settings(BaseSettings):
         return {agent: model for agent, model in named.items() if model}
 
     @property
+    def searches_web(self) -> bool:
+        """Whether the researcher can look things up on the web."""
+        return self.search_provider != "library"
+
+    @property
     def hints(self) -> Iterator[str]:
         """What an operator may have expected and does not get."""
         if self.redis_url and not self.database_provider and "storage_url" not in self.model_fields_set:
@@ -151,19 +166,19 @@ class Settings(BaseSettings):
 
 
 class EmbeddedSettings(Settings):
-    """Settings of a server inside an application: of the environment they take what says which models there are, and
-    nothing else."""
+    """Settings of a server inside an application: of the environment they take which models there are and the keys for
+    searches, and nothing else."""
 
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, _EnvironmentOfModels(settings_cls)
+        return init_settings, _SharedEnvironment(settings_cls)
 
 
-class _EnvironmentOfModels(EnvSettingsSource):
+class _SharedEnvironment(EnvSettingsSource):
     def __call__(self) -> dict[str, Any]:
-        wanted = {_VARIABLES[field] for field in ABOUT_MODELS}
+        wanted = {_VARIABLES[field] for field in (*ABOUT_MODELS, *KEYS_FOR_SEARCHES)}
         return {name: value for name, value in super().__call__().items() if name in wanted}
 
 
@@ -201,6 +216,11 @@ def _made(kind: type[Settings], fields: Mapping[str, Any]) -> Settings:
 def in_code(message: str) -> str:
     """A message about variables as one about options."""
     return re.sub(r"[A-Z][A-Z_]+", lambda found: _FIELDS.get(found[0], found[0]), message)
+
+
+def revealed(secret: SecretStr | None) -> str | None:
+    """A secret as it is, for those who have to present it."""
+    return secret.get_secret_value() if secret else None
 
 
 def variable(field: str) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from agents import SUPERVISOR, TEAM
 from agents.agent import Agent
 from agents.crew import Crew, check, crew_of
-from agents.tools import TOOLS
+from agents.tools import TOOLS, ToolSettings
 from agents.tools.port import Tool
+from servers.settings import Settings, revealed
 
 if TYPE_CHECKING:
     from agents.tools.adapt import Adaptable
@@ -31,15 +32,32 @@ class Team:
 
 
 def team_of(
-    agents: Sequence[Agent] | None, tools: Iterable[Adaptable] = (), models: Mapping[str, str] | None = None
+    agents: Sequence[Agent] | None,
+    tools: Iterable[Adaptable] = (),
+    models: Mapping[str, str] | None = None,
+    *,
+    come_along: Iterable[str] = TOOLS,
 ) -> Team:
-    """A team from what somebody gives; None is the built-in one. Raises `TypeError` and `ValueError` for what can't work."""
+    """A team from what somebody gives; None is the built-in one. `come_along` are names of tools. Raises `TypeError` and
+    `ValueError` for what can't work."""
     from agents.tools.adapt import adapt
 
     team = Team(TEAM if agents is None else tuple(agents), adapt(tools), dict(models or {}))
-    check(team.agents, {**TOOLS, **team.tools})
+    check(team.agents, [*come_along, *team.tools])
     names = {SUPERVISOR.name, *(agent.name for agent in team.agents)}
     for name in team.models:
         if name not in names:
             raise ValueError(f"There is no agent {name!r} to give a model to.")
     return team
+
+
+def tool_settings(settings: Settings) -> ToolSettings:
+    """What the settings say of the tools that come along."""
+    return ToolSettings(
+        search_provider=settings.search_provider,
+        tavily_api_key=revealed(settings.tavily_api_key),
+        brave_api_key=revealed(settings.brave_api_key),
+        exa_api_key=revealed(settings.exa_api_key),
+        searxng_url=revealed(settings.searxng_url),
+        wikipedia_language=settings.wikipedia_language,
+    )

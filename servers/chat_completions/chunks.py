@@ -11,7 +11,7 @@ from graph import events as ev
 from graph.run import Run, fold
 from servers import errors
 from servers.chat_completions.conversation import named
-from servers.chat_completions.encode import PARAGRAPH, finish_reason, identity
+from servers.chat_completions.encode import PARAGRAPH, citations, finish_reason, identity
 from servers.chat_completions.progress import Progress
 from servers.chat_completions.usage import Tokens, metadata, usage
 
@@ -28,6 +28,7 @@ class Chunks:
 
     def __init__(self, run: Run, *, include_usage: bool = False, fingerprint: str | None = None) -> None:
         self.run = run
+        self._first_item = len(run.items)
         self._fingerprint = fingerprint
         self._include_usage = include_usage
         self._progress = Progress() if run.request.progress else None
@@ -132,8 +133,10 @@ class Chunks:
 
     def _finish(self, at: int) -> bytes:
         self.over, self._ended_at = True, at
+        found = citations(self.run, self._first_item)
+        cited = self._frames.delta({"annotations": found}) if found else b""
         extra = {} if self._include_usage else {"metadata": metadata(self.run, at)}
-        return self._frames.delta({}, finish_reason(self.run), extra)
+        return cited + self._frames.delta({}, finish_reason(self.run), extra)
 
 
 class _Frames:

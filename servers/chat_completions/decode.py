@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from agents.models.port import Params, ToolSpec
+from agents.tools.port import Place, SearchOptions
 from graph.request import RunRequest
 from servers.chat_completions import schema as wire
 from servers.chat_completions.messages import decode_messages
@@ -16,11 +17,20 @@ _TEXT_ONLY: Final = "This server answers in text alone."
 
 
 def decode(
-    body: wire.ChatRequest, *, tenant: str, route: Route, label: str, conversation: str | None, progress: bool
+    body: wire.ChatRequest,
+    *,
+    tenant: str,
+    route: Route,
+    label: str,
+    conversation: str | None,
+    progress: bool,
+    searches_web: bool = False,
 ) -> RunRequest:
     """What the engine is asked to do. `label` is the model's name as it is echoed, `progress` what holds where the
-    request does not say. Raises `BadRequest` for what can't be honoured."""
+    request does not say, `searches_web` whether this server can. Raises `BadRequest` for what can't be honoured."""
     _refuse_unsupported(body)
+    if body.web_search_options is not None and not searches_web:
+        raise _unsupported("web_search_options", "This server searches no web: its SEARCH_PROVIDER is the library.")
     options = body.stream_options or wire.StreamOptions()
     asked = progress if options.include_progress is None else options.include_progress
     return RunRequest(
@@ -36,6 +46,7 @@ def decode(
         watched=bool(body.stream),
         progress=bool(body.stream) and asked,
         metadata=body.metadata or {},
+        search=_search(body.web_search_options),
     )
 
 
@@ -72,6 +83,18 @@ def _params(body: wire.ChatRequest) -> Params:
         response_format=_response_format(body),
         extra=_extra(body),
     )
+
+
+def _search(options: wire.WebSearchOptions | None) -> SearchOptions:
+    if options is None:
+        return SearchOptions()
+    place = _place(options.user_location.approximate) if options.user_location else Place()
+    return SearchOptions(options.search_context_size or "medium", place)
+
+
+def _place(told: wire.Location) -> Place:
+    country = told.country.upper() if told.country else None
+    return Place(country, told.region, told.city, told.timezone)
 
 
 def _stop(stop: str | list[str] | None) -> tuple[str, ...]:

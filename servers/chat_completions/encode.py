@@ -65,8 +65,8 @@ def _message(run: Run, first_item: int) -> dict[str, Any]:
     if message.tool_calls:
         body["content"] = message.text or None
         body["tool_calls"] = [_call(call) for call in message.tool_calls]
-    if citations := _citations(run, first_item):
-        body["annotations"] = citations
+    if found := citations(run, first_item):
+        body["annotations"] = found
     return body
 
 
@@ -74,8 +74,9 @@ def _call(call: port.ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
-def _citations(run: Run, first_item: int) -> list[dict[str, Any]]:
-    """The marks whose source is a web page, by their place in the whole text. This wire has no word for other sources."""
+def citations(run: Run, first_item: int = 0) -> list[dict[str, Any]]:
+    """A leg's annotations: the marks whose source is a web page, by their place in the whole text. This wire has no word
+    for other sources."""
     found, offset = [], 0
     for message in run.items[first_item:]:
         if isinstance(message, Message) and message.text:

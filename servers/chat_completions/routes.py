@@ -65,6 +65,7 @@ async def _decoded(request: Request, service: Service, body: ChatRequest) -> Run
         label=body.model or service.routing.default,
         conversation=conversation,
         progress=service.settings.stream_progress,
+        searches_web=service.settings.searches_web,
     )
 
 

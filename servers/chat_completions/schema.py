@@ -182,6 +182,26 @@ class StreamOptions(Wire):
     include_progress: bool | None = None
 
 
+PlaceName = Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]  # it may become a header of ours
+
+
+class Location(Wire):
+    country: Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")] | None = None
+    region: PlaceName | None = None
+    city: PlaceName | None = None
+    timezone: PlaceName | None = None
+
+
+class UserLocation(Wire):
+    type: Literal["approximate"]
+    approximate: Location
+
+
+class WebSearchOptions(Wire):
+    search_context_size: Literal["low", "medium", "high"] | None = None
+    user_location: UserLocation | None = None
+
+
 Stop = Annotated[
     Annotated[str | None, Tag("~one")] | Annotated[list[str], Field(max_length=4), Tag("~many")], Discriminator(_shape)
 ]
@@ -214,6 +234,8 @@ class ChatRequest(Wire):
     tools: list[Tool] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
+
+    web_search_options: WebSearchOptions | None = None
 
     # Known, and refused by name where they ask for something: nobody here could do it.
     functions: list[Any] | None = None

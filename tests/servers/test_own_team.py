@@ -83,6 +83,13 @@ async def test_a_writer_of_ones_own_has_the_last_word() -> None:
     assert WRITER.instructions != CRITIC.instructions
 
 
+def test_pages_can_be_read_where_there_is_a_search_provider() -> None:
+    reader = Agent("reader", "Reads pages.", "You read.", ("read_page", "search"))
+    made([reader], search_provider="wikipedia")
+    with pytest.raises(ValueError, match=r"'read_page' that is not there.*comes with a search provider"):
+        made([reader])
+
+
 async def test_agents_with_models_of_their_own() -> None:
     script = by_agent(supervisor=[Reply(calls=[transfer("accountant")]), "Done."], stranger=["7."])
     async with Upstream(script) as upstream:

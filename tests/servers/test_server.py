@@ -125,12 +125,16 @@ async def test_stopping_at_once_ends_them() -> None:
 
 
 async def test_what_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Which models there are, and nothing else."""
+    """Which models there are, the keys for searches, and nothing else."""
     (tmp_path / ".env").write_text("LLM_MODEL=openai:of-dotenv\n")
     for name, value in {
         "LLM_MODEL": "openai:gpt-4o",
         "WRITER_MODEL": "openai:o3",
         "OPENAI_API_KEY": "secret",
+        "BRAVE_SEARCH_API_KEY": "secret",
+        "TAVILY_API_KEY": "secret",
+        "SEARCH_PROVIDER": "tavily",
+        "SEARXNG_URL": "http://localhost:1",
         "OPENAI_COMPAT_PORT": "1",
         "PORT": "2",
         "OPENAI_COMPAT_API_KEYS": "k",
@@ -140,8 +144,9 @@ async def test_what_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_pa
         monkeypatch.setenv(name, value)
     chosen = OpenAIServer().settings
     assert (chosen.llm_model, chosen.agent_models) == ("openai:gpt-4o", {"writer": "openai:o3"})
-    assert chosen.openai_api_key is not None
-    assert chosen.openai_api_key.get_secret_value() == "secret"
+    keys = (chosen.openai_api_key, chosen.brave_api_key, chosen.tavily_api_key)
+    assert [settings.revealed(key) for key in keys] == ["secret"] * 3
+    assert (chosen.search_provider, chosen.searxng_url) == ("library", None)
     assert (chosen.port, chosen.api_keys, chosen.storage_url) == (8001, (), settings.DEFAULT_STORAGE)
     assert OpenAIServer(llm_model="offline").settings.llm_model == "offline"
 
@@ -196,6 +201,7 @@ def test_an_option_that_there_is_not(option: str) -> None:
         ({"storage_url": "oracle://x"}, "storage_url"),
         ({"llm_model": "openai:x"}, "llm_model"),
         ({"writer_model": "openai:x"}, "writer_model"),
+        ({"search_provider": "altavista"}, "search_provider"),
         ({"writer_model": "openai:x", "agent_models": {"writer": "gpt-4o"}}, r"agent_models\['writer'\]"),
     ],
 )
@@ -204,6 +210,11 @@ async def test_what_only_opening_finds_out(options: dict[str, Any], told: str) -
     with pytest.raises(BadSettings, match=rf"^{told}: "):
         await server.start()
     assert not server.is_running()
+
+
+async def test_a_key_that_is_missing_is_called_by_its_option() -> None:
+    with pytest.raises(BadSettings, match="search_provider=exa needs a key: set exa_api_key"):
+        await made(search_provider="exa").start()
 
 
 def test_every_option_is_a_setting() -> None:

@@ -157,6 +157,22 @@ def test_models_of_agents(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load().agent_models == {"researcher": "openai:a"}
 
 
+def test_keys_that_stand_there_for_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCH_PROVIDER", "Brave")
+    monkeypatch.setenv("BRAVE_SEARCH_API_KEY", "secret")
+    monkeypatch.setenv("SEARX_HOST", "http://me:secret@localhost:8888")
+    made = load()
+    assert (made.search_provider, made.searches_web, load(search_provider="library").searches_web) == (
+        "brave",
+        True,
+        False,
+    )
+    assert made.brave_api_key is not None
+    assert made.brave_api_key.get_secret_value() == "secret"
+    assert made.searxng_url is not None
+    assert "secret" not in repr(made)
+
+
 def test_redis_alone_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:password@host")
     [hint] = load().hints

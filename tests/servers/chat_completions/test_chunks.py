@@ -112,6 +112,13 @@ def _calls(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @each_answer
+def test_citations_come_as_they_do_in_the_whole_answer(story: Story) -> None:
+    whole = completion(story.end, TOKENS, at=START, first_item=len(story.run.items))["choices"][0]["message"]
+    told = [delta for delta in deltas(story) if "annotations" in delta]
+    assert told == ([{"annotations": whole["annotations"]}] if "annotations" in whole else [])
+
+
+@each_answer
 def test_metadata_stands_in_one_frame_alone(story: Story) -> None:
     plain = read_events(stream(story))[:-1]
     assert ["metadata" in event for event in plain] == [False] * (len(plain) - 1) + [True]
