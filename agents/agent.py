@@ -35,7 +35,7 @@ MAX_STEPS = 6
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A member of the team. `description` is what the supervisor knows of it; `tools` are names of `agents.tools.TOOLS`."""
+    """A member of the team. `description` is what the supervisor knows of it; `tools` are names of what its crew has (`agents.crew`)."""
 
     name: str
     description: str

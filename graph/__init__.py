@@ -1,11 +1,12 @@
 """The room where runs happen. Nothing is imported here, so that `graph.errors` and `graph.storage` stay quick to load.
 
-engine                start, follow, resume, cancel: what dialects call
-request run items events journal errors ids      the values, and how they are written
-state team turn telling delegation context table prompt citations limits      the team at work, turn by turn
-intake outputs window history      a request on its way in: what it continues, what fits
-conversations blocks messages attachments said      the conversation log
-carrier work recorder chat_recorder durable_recorder failure      a run's leg: carried, written, ended
-runs claims lease recovery runtime/      durable runs: owned, taken over, expired
-storage/ library/ tokens vocabularies/      what it stands on
+- What dialects call: `engine` (start, follow, resume, cancel).
+- Values: `request`, `run`, `items`, `events`, `journal`, `errors`, `ids`.
+- The team at work, turn by turn: `state` (what comes next), `team` (the graph), `turn`, `telling`, `delegation`, `context`, `table`,
+  `prompt`, `citations`, `limits`.
+- A request on its way in: `intake`, `outputs`, `history`, `window`.
+- The conversation log: `conversations`, `blocks`, `messages`, `attachments`, `said`.
+- A run's leg, carried, written, ended: `carrier`, `work`, `recorder`, `chat_recorder`, `durable_recorder`, `failure`.
+- Durable runs, owned, taken over, expired: `runs`, `claims`, `lease`, `recovery`, `runtime/`.
+- What it stands on: `storage/`, `library/`, `tokens`, `vocabularies/`.
 """
