@@ -15,7 +15,7 @@ from benchmarks import cores, costs, report
 from benchmarks.bench import Bench
 from benchmarks.client import Unanswered
 from benchmarks.figures import Result
-from benchmarks.machine import disturbance
+from benchmarks.machine import disturbance, yardstick
 from benchmarks.processes import ROOT, Failed, scripted_upstream
 from benchmarks.rows import ROWS
 
@@ -68,17 +68,25 @@ async def _measured(args: argparse.Namespace) -> str:
     rows = args.rows or [name for name, row in ROWS.items() if row.usual]
     chosen = cores.choose()
     cores.pin(chosen.others)
+    results, speed = list[Result](), list[float]()
     with disturbance() as others:
         async with scripted_upstream() as port:
             bench = Bench(port, chosen, args.rounds, QUICK if args.quick else 1.0, open_streams=args.streams)
             if args.profile:
                 return "\n\n".join([await _profiled(bench, name) for name in rows])
-            results = [await _result(bench, name) for name in rows]
+            for name in rows:
+                speed.append(_speed(chosen))
+                results.append(await _result(bench, name))
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
-    text = report.report(results, command=command, rounds=args.rounds, cores=chosen, disturbed=others.share)
+    text = report.report(results, report.Circumstances(command, args.rounds, chosen, others.share, speed))
     if args.write:
         report.write(PAGE, text)
     return text
+
+
+def _speed(chosen: cores.Cores) -> float:
+    with cores.on(chosen.product):
+        return yardstick()
 
 
 async def _result(bench: Bench, name: str) -> Result:

@@ -33,14 +33,14 @@ def choose() -> Cores:
 
 
 def pin(cores: frozenset[int]) -> None:
-    """Keep this process, and those it starts from now on, on these cores."""
+    """Keep this process, and those it starts from now on, on these cores; none: wherever it may."""
     if CAN_PIN and cores:
         os.sched_setaffinity(0, cores)
 
 
 @contextmanager
-def children_on(cores: frozenset[int]) -> Iterator[None]:
-    """Processes that are started meanwhile run on these cores."""
+def on(cores: frozenset[int]) -> Iterator[None]:
+    """This process, and those that are started meanwhile, run on these cores."""
     before = frozenset(os.sched_getaffinity(0)) if CAN_PIN else frozenset()
     pin(cores)
     try:

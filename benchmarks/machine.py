@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, process_time
 
 import psutil
 
@@ -20,6 +20,13 @@ def describe() -> str:
     memory = psutil.virtual_memory().total / GB
     system = f"{platform.system()} {platform.release()}"
     return f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GB, {system}, Python {platform.python_version()}"
+
+
+def yardstick() -> float:
+    """Milliseconds of CPU for a fixed piece of Python, where this process runs: how fast the machine is at the moment."""
+    began = process_time()
+    sum(len(str(number)) for number in range(300_000))
+    return (process_time() - began) * 1000
 
 
 @dataclass

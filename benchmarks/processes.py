@@ -16,7 +16,7 @@ from typing import Final
 import psutil
 
 from benchmarks.client import Target, ask
-from benchmarks.cores import children_on
+from benchmarks.cores import on
 from benchmarks.cputime import CpuTime
 
 ROOT: Final = Path(__file__).parent.parent
@@ -53,7 +53,7 @@ class Product:
 
     async def start(self, cores: frozenset[int]) -> None:
         """Start it on these cores; returns when it listens. Raises `Failed`."""
-        with children_on(cores):
+        with on(cores):
             self.began = monotonic()
             process = self._process = await asyncio.create_subprocess_exec(
                 *self._launcher,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,14 +17,27 @@ BEGIN: Final = "<!-- figures: written by `uv run poe bench --write` -->"
 END: Final = "<!-- end of the figures -->"
 
 
-def report(results: Sequence[Result], *, command: str, rounds: int, cores: Cores, disturbed: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """How the results came about. `disturbed` is the share of the machine that others used (0 to 1), `speed` what
+    `machine.yardstick` told before each row."""
+
+    command: str
+    rounds: int
+    cores: Cores
+    disturbed: float
+    speed: Sequence[float]
+
+
+def report(results: Sequence[Result], how: Circumstances) -> str:
     """How, where and when it was measured, and the table."""
     pinned = "the product alone on one core, upstream and load generator on the others"
     lines = [
         f"- Machine: {describe()}",
-        f"- Command: `{command}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {rounds} rounds",
-        f"- Cores: {pinned if cores.pinned else 'not pinned, so compare nothing but ratios'}",
-        f"- Other processes used {disturbed:.0%} of the machine meanwhile",
+        f"- Command: `{how.command}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {how.rounds} rounds",
+        f"- Cores: {pinned if how.cores.pinned else 'not pinned, so compare nothing but ratios'}",
+        f"- Quiet? Other processes used {how.disturbed:.0%} of the machine; a fixed piece of Python took "
+        f"{min(how.speed):.0f} to {max(how.speed):.0f} ms of CPU on the product's core",
         "",
         table(results),
         "",

@@ -16,13 +16,15 @@ MB = 1024 * 1024
 async def measure(bench: Bench) -> list[Figure]:
     async with bench.product(None):
         pass  # the first start after a change compiles what has changed
-    health, answer, fresh, used = list[float](), list[float](), list[float](), list[float]()
+    health, answer, cpu = list[float](), list[float](), list[float]()
+    fresh, used = list[float](), list[float]()
     for _ in range(bench.rounds):
         async with bench.started() as product:
             await product.health()
             health.append(monotonic() - product.began)
             await _first_answer(product)
             answer.append(monotonic() - product.began)
+            cpu.append(product.cpu())
         async with bench.product(None) as product:
             fresh.append(product.resident() / MB)
             await _first_answer(product)
@@ -30,6 +32,7 @@ async def measure(bench: Bench) -> list[Figure]:
     return [
         Figure("start to /health 200", health, "s", goal=0.6),
         Figure("start to the first answer", answer, "s", goal=1.8),
+        Figure("CPU until then", cpu, "s"),
         Figure("memory before the first request", fresh, "MB", goal=110),
         Figure("memory after it", used, "MB", goal=150),
     ]

@@ -35,10 +35,11 @@ def test_a_goal_may_be_a_lower_bound() -> None:
 
 
 def test_the_report_names_what_missed() -> None:
-    text = report.report(RESULTS, command="python -m benchmarks", rounds=3, cores=Cores(), disturbed=0.25)
+    how = report.Circumstances("python -m benchmarks", 3, Cores(), disturbed=0.25, speed=[41.2, 39.8])
+    text = report.report(RESULTS, how)
     assert "`python -m benchmarks`" in text
     assert "not pinned" in text
-    assert "25% of the machine" in text
+    assert "25% of the machine; a fixed piece of Python took 40 to 41 ms" in text
     assert text.endswith("Missed: drop: closed after.")
 
 
