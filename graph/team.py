@@ -1,5 +1,7 @@
 """The team as a LangGraph graph: a supervisor, and the agents it sends calls to.
 
+A run enters the graph where it branches; what has one way to go is done without it (docs/decisions/0011).
+
 Nodes emit events; tokens go past the graph. The supervisor's node starts and ends by `step`, so that a fresh run, a
 resumed one and one that was taken over enter the same way. No conditional edge stands behind a `Send` target: it would
 dispatch its siblings again.
@@ -55,10 +57,27 @@ def build_team() -> Team:
 
 async def run_team(team: Team, context: Context, items: Sequence[Item]) -> None:
     """Let the team work on from these items until `step` says that it ended, or waits for the client."""
-    limit = 2 * context.limits.max_iterations + 6
-    config: RunnableConfig = {"recursion_limit": limit}
-    async for _ in team.astream({"items": list(items)}, config, context=context, stream_mode=[]):
+    left = await _straight_on(context, list(items))
+    if left is None:
+        return
+    config: RunnableConfig = {"recursion_limit": 2 * context.limits.max_iterations + 6}
+    async for _ in team.astream({"items": left}, config, context=context, stream_mode=[]):
         pass  # nodes emit past the graph; `ainvoke` streams values that nobody reads, a tenth of the graph's cost
+
+
+async def _straight_on(context: Context, items: list[Item]) -> list[Item] | None:
+    """Make single moves, one after the other, as the nodes would: a turn, or one call answered. Returns the items where
+    the graph is needed, for several calls at once or a final writer; None when there is nothing more to do."""
+    while True:
+        match step(items):
+            case Ask():
+                items = [*items, *await turn.take(context, items)]
+            case Do((call,)):
+                items = [*items, await delegation.answer(context, call, items)]
+            case Wait() | End():
+                return None
+            case Do() | Write():
+                return items
 
 
 async def _supervisor(
