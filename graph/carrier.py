@@ -115,6 +115,7 @@ class Carrier:
         if work is None:
             return
         work.end()
+        work.inner = None  # its error would keep all that the work has read
         if work.run.ended and not work.run.request.durable:
             work.run = replace(work.run, request=replace(work.run.request, messages=(), tools=()))  # may be large
             self._ended[run_id] = work

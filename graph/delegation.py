@@ -18,10 +18,12 @@ from graph import events as ev
 from graph.context import Context
 from graph.items import Answer, AnswerStatus, Call, Item
 from graph.prompt import findings
-from graph.state import arguments_of
+from graph.state import agent_name, arguments_of, newest_turn
 
 log = logging.getLogger(__name__)
 MAX_OUTPUT = 32 * 1024
+MAX_CALLS = 16
+"""How many calls of one turn are answered inside; a model that runs wild must not cost without limit."""
 
 
 class NothingToSay(Exception):
@@ -34,6 +36,8 @@ class NoTask(Exception):
 
 async def answer(context: Context, call: Call, items: Sequence[Item]) -> Answer:
     """Have a call answered, record it, and return the answer."""
+    if _beyond(items, call):
+        return await _refused(context, call)
     entry = context.table.get(call.name)
     if entry is not None and entry.agent is not None:
         return await _delegate(context, entry.agent, call, items)
@@ -41,6 +45,22 @@ async def answer(context: Context, call: Call, items: Sequence[Item]) -> Answer:
     answered = ev.CallAnswered(call.id, output.text, output.status, "server", context.citations.cited(output.text))
     await context.record(answered)
     return Answer(call.id, answered.output, answered.status, "server", answered.sources)
+
+
+def _beyond(items: Sequence[Item], call: Call) -> bool:
+    """Whether the turn has made `MAX_CALLS` before this one."""
+    turn = newest_turn(items)
+    return turn is not None and call.id in turn.call_ids[MAX_CALLS:]
+
+
+async def _refused(context: Context, call: Call) -> Answer:
+    why = f"Not done: a turn may make at most {MAX_CALLS} calls. Go on with what there is."
+    answered = ev.CallAnswered(call.id, why, "error", "server")
+    if call.kind == "delegation":
+        await context.record(ev.AgentFinished(call.id, agent_name(call.name), "error", Usage()), answered)
+    else:
+        await context.record(answered)
+    return Answer(call.id, why, "error", "server")
 
 
 async def _use(context: Context, tool: Tool | None, call: Call) -> ToolOutput:

@@ -18,6 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BadSettings as error:
         sys.stderr.write(f"cortex-flow: {error}\n")
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        sys.stderr.write(f"cortex-flow: {error.strerror or error}\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

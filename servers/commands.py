@@ -49,6 +49,8 @@ def chat(
         from servers.terminal.chat import chat as ask
     logs.configure(configured.log_format, "warning")
     text = question if question is not None else sys.stdin.read()
+    if any("\ud800" <= each <= "\udfff" for each in text):
+        raise typer.BadParameter("the question is no UTF-8 text.")
     if not text.strip():
         raise typer.BadParameter("there is nothing to ask.")
     raise typer.Exit(ask(configured, Question(text, model, conversation, tenant), as_json=as_json))

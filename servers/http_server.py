@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from servers.app import GRACE, App
+from servers.protocol import Protocol
 
 BACKLOG: Final = 4096
 KEEP_ALIVE: Final = 75  # seconds; longer than clients keep idle connections
@@ -84,7 +85,7 @@ class EmbeddedServer(HttpServer):
 def _config(app: App, lifespan: Literal["on", "off"]) -> Config:
     return Config(
         app,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan=lifespan,
         log_config=None,

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from servers.errors import CLIENT_GONE, ApiError, BadRequest
 
 _FEW: Final = 200  # that many brackets can't be nested too deeply
+_MANY: Final = 1_000_000  # so many objects and arrays would keep the event loop for seconds
 
 
 async def read_json(request: Request) -> Any:
@@ -19,9 +20,12 @@ async def read_json(request: Request) -> Any:
         body = await request.body()
     except ClientDisconnect:
         raise ApiError(CLIENT_GONE, "The connection was closed before the body was complete.") from None
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets > _MANY:
+        raise BadRequest(f"The body has more than {_MANY} objects and arrays.", code="invalid_json")
     try:
         value = orjson.loads(body)
-        if body.count(b"[") + body.count(b"{") > _FEW:
+        if brackets > _FEW:
             orjson.dumps(value)  # it stops where whoever reads this on would have to
     except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:
         raise BadRequest(f"The body is no valid JSON: {error}.", code="invalid_json") from None

@@ -37,11 +37,16 @@ def request_log(*, wanted: bool) -> logging.Logger:
     return log
 
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: " ", 0x2029: " "}
+"""What could end a line, or steer a terminal, inside a message: clients and providers have a say in some."""
+
+
 class TextFormatter(logging.Formatter):
     """`2026-11-20T12:00:00.000Z INFO servers.access message`"""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{_timestamp(record)} {record.levelname} {record.name} {record.getMessage()}"
+        message = record.getMessage().translate(_CONTROLS)
+        line = f"{_timestamp(record)} {record.levelname} {record.name} {message}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

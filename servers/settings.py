@@ -72,11 +72,11 @@ class Settings(BaseSettings):
     blob_url: str | None = Field(None, validation_alias="BLOB_URL")
     database_provider: Literal["redis", "cosmos"] | None = Field(None, validation_alias="DATABASE_PROVIDER")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
-    anonymous_ttl_hours: float = Field(24, validation_alias="ANONYMOUS_CONVERSATION_TTL_HOURS", ge=0)
+    anonymous_ttl_hours: float = Field(24, validation_alias="ANONYMOUS_CONVERSATION_TTL_HOURS", ge=0, le=1_000_000)
 
     max_iterations: int = Field(8, validation_alias="MAX_ITERATIONS", ge=1)
-    run_timeout: float = Field(600, validation_alias="RUN_TIMEOUT_SECONDS", gt=0)
-    agent_timeout: float = Field(120, validation_alias="AGENT_TIMEOUT_SECONDS", gt=0)
+    run_timeout: float = Field(600, validation_alias="RUN_TIMEOUT_SECONDS", gt=0, le=10_000_000)
+    agent_timeout: float = Field(120, validation_alias="AGENT_TIMEOUT_SECONDS", gt=0, le=10_000_000)
     max_concurrent_runs: int = Field(2000, validation_alias="MAX_CONCURRENT_RUNS", ge=1)
     stream_progress: bool = Field(False, validation_alias="STREAM_PROGRESS")
 
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     searxng_url: SecretStr | None = Field(None, validation_alias=AliasChoices("SEARXNG_URL", "SEARX_HOST"))
     wikipedia_language: str = Field("en", validation_alias="WIKIPEDIA_LANGUAGE")
 
-    max_body_mb: float = Field(25, validation_alias="MAX_BODY_MB", gt=0)
+    max_body_mb: float = Field(25, validation_alias="MAX_BODY_MB", gt=0, le=1_000_000)
     log_format: Literal["text", "json"] = Field("text", validation_alias="LOG_FORMAT")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="LOG_LEVEL")
 

@@ -41,9 +41,12 @@ class EventStream(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def timed(message: Message) -> None:
+            if self._sending is not None:  # a ping behind a frame that is not read
+                return await send(message)
             self._sending = monotonic()
             await send(message)
             self._sending = None
+            return None
 
         try:
             await super().__call__(scope, receive, timed)

@@ -80,9 +80,15 @@ class OpenAI:
                 body = await response.read()
             except (aiohttp.ClientError, TimeoutError):
                 body = b""  # the status says enough
-        if self._key:
-            body = body.replace(self._key.encode(), b"***")
         return refusal(response.status, body, retry_after(response.headers))
+
+    def mask(self, error: ModelError) -> ModelError:
+        """The error without our key, which a server may repeat wherever it says something."""
+        if self._key:
+            error.message = error.message.replace(self._key, "***")
+            error.args = (error.message,)
+            error.__notes__ = [note.replace(self._key, "***") for note in getattr(error, "__notes__", ())]
+        return error
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -133,7 +139,7 @@ class OpenAIModel:
                 pieces = await reading.next()
             await reading.settle()
         except ModelError as error:
-            report(logger, self.name, error, "in the middle of an answer")
+            report(logger, self.name, self._server.mask(error), "in the middle of an answer")
             raise
         finally:
             reading.close()
@@ -148,6 +154,7 @@ class OpenAIModel:
             try:
                 return await self._try(body, stream)
             except ModelError as error:
+                self._server.mask(error)
                 failures += 1
                 wait = self._server.backoff.wait(failures, error.retry_after) if may_pass(error) else None
                 report(logger, self.name, error, "giving up" if wait is None else f"trying again in {wait:.2f} s")

@@ -133,14 +133,25 @@ class _Printed:
 
 
 class _Show(Repr):
-    """`repr` that stays short and quick whatever it is given. Dictionaries keep their order."""
+    """`repr` that stays short and quick whatever it is given: shared and nested parts count each time they are shown,
+    against one budget. Dictionaries keep their order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel = 20
+        self._left = 2 * OUTPUT_CHARACTERS
         self.maxtuple = self.maxlist = self.maxarray = self.maxdict = self.maxset = self.maxfrozenset = 1000
         self.maxdeque = 1000
         self.maxstring = self.maxlong = self.maxother = OUTPUT_CHARACTERS
+
+    def repr1(self, x: Any, level: int) -> str:
+        if self._left <= 0:
+            return "..."
+        self._left -= 1
+        text = super().repr1(x, level)
+        if not isinstance(x, list | tuple | dict | set | frozenset):
+            self._left -= len(text)
+        return text
 
     def repr_dict(self, x: dict[Any, Any], level: int) -> str:
         if not x or level <= 0:

@@ -52,7 +52,7 @@ def read_folder(root: Path) -> Iterator[Document]:
     for path in _files(inside):
         try:
             document = _read(inside, path)
-        except (OSError, ValueError, AssertionError) as error:  # a file's own fault: html.parser asserts
+        except Exception as error:  # a file's own fault, whatever it is, must not cost the others
             _skip(path, str(error) or type(error).__name__)
             continue
         if document is not None:
@@ -107,14 +107,15 @@ def _read(inside: Path, path: Path) -> Document | None:
         text, form = to_markdown(text), "markdown"
     if form == "json":
         text, form = _spaced_json(text), "plain"
-    return Document(path.relative_to(inside).as_posix(), text, form)
+    name = path.relative_to(inside).as_posix().encode(errors="surrogateescape").decode(errors="replace")
+    return Document(name, text, form)
 
 
 def _spaced_json(text: str) -> str:
     """JSON with a line for each member, so that it can be cut between them; text that is no JSON as it is."""
     try:
         return orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # the second: nested too deeply
         return text
 
 

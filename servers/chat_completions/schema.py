@@ -13,6 +13,9 @@ from servers.invalid import by_type
 
 INT64: Final = 2**63
 MAX_MESSAGES: Final = 10_000
+MAX_PARTS: Final = 10_000
+MAX_TOOLS: Final = 1_000
+MAX_BIASES: Final = 10_000
 
 
 class Wire(BaseModel):
@@ -67,7 +70,11 @@ def _shape(value: Any) -> str:
     return "~one" if value is None or isinstance(value, str) else "~many"
 
 
-Content = Annotated[Annotated[str | None, Tag("~one")] | Annotated[list[Part], Tag("~many")], Discriminator(_shape)]
+Content = Annotated[
+    Annotated[str | None, Tag("~one")]
+    | Annotated[list[Part], Field(max_length=MAX_PARTS, fail_fast=True), Tag("~many")],
+    Discriminator(_shape),
+]
 
 
 class FunctionCall(Wire):
@@ -88,7 +95,7 @@ class Message(Wire):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Content = None
     name: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Annotated[list[ToolCall], Field(fail_fast=True)] | None = Field(None, max_length=MAX_TOOLS)
     tool_call_id: str | None = None
     function_call: FunctionCall | None = None
 
@@ -130,7 +137,7 @@ class NamedChoice(Wire):
 
 class AllowedTools(Wire):
     mode: Literal["auto", "required"]
-    tools: list[NamedChoice]
+    tools: Annotated[list[NamedChoice], Field(fail_fast=True)] = Field(max_length=MAX_TOOLS)
 
 
 class AllowedChoice(Wire):
@@ -212,7 +219,7 @@ class ChatRequest(Wire):
     """The body of `POST /v1/chat/completions`. `decode` gives it its meaning."""
 
     model: str | None = None
-    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
+    messages: Annotated[list[Message], Field(fail_fast=True)] = Field(min_length=1, max_length=MAX_MESSAGES)
     conversation_id: str | None = None
     history: Literal["auto", "full"] | None = None
     metadata: dict[str, Any] | None = None
@@ -231,7 +238,7 @@ class ChatRequest(Wire):
     stop: Stop = None
     response_format: ResponseFormat | None = None
 
-    tools: list[Tool] | None = None
+    tools: Annotated[list[Tool], Field(fail_fast=True)] | None = Field(None, max_length=MAX_TOOLS)
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
 
@@ -246,7 +253,7 @@ class ChatRequest(Wire):
 
     # Passed on as they are, to models that speak this wire.
     user: str | None = None
-    logit_bias: dict[str, float] | None = None
+    logit_bias: dict[str, float] | None = Field(None, max_length=MAX_BIASES)
     reasoning_effort: str | None = None
     verbosity: str | None = None
     service_tier: str | None = None

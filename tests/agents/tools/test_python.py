@@ -106,3 +106,10 @@ async def test_cancelling_ends_the_program() -> None:
     assert all(isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*runs, return_exceptions=True))
     async with asyncio.timeout(4):  # its threads are free again well before the programs would have timed out
         assert (await python("2 + 2")).text == "4"
+
+
+@pytest.mark.parametrize("part", ["[a]*4", "(a,)*4", "{1: a, 2: a, 3: a, 4: a}"])
+async def test_a_value_that_explodes_when_it_is_shown_is_cut(part: str) -> None:
+    output = await python(f"a = []\nfor i in range(22):\n    a = {part}\na")
+    assert output.status == "ok"
+    assert len(output.text) < 100_000
