@@ -51,3 +51,11 @@ def test_exceptions() -> None:
     line = JsonFormatter().format(failed())
     assert "ValueError: oops" in orjson.loads(line)["exception"]
     assert "\n" not in line
+
+
+def test_a_message_stays_one_line() -> None:
+    record = logging.makeLogRecord({"msg": "model %s failed", "args": ("x\n2026 INFO forged\x1b[31m",)})
+    line = TextFormatter().format(record)
+    assert "\n" not in line
+    assert "\x1b" not in line
+    assert "forged" in line

@@ -275,6 +275,14 @@ class TestFaults:
         assert (error.message, error.status, error.code) == ("The tool's schema is odd.", 400, "odd_schema")
         assert len(upstream.requests) == 1
 
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_a_key_that_the_server_repeats_is_masked(self, stream: bool) -> None:
+        told = orjson.dumps({"error": {"message": "Incorrect API key: " + KEY, "type": "invalid_request_error"}})
+        raw = b"data: " + told + b"\n\n" if stream else told
+        async with talking(Reply(raw=raw)) as (model, _):
+            error = await failure(model, Params(stream=stream))
+        assert KEY not in error.message + str(error) + str(getattr(error, "__notes__", ""))
+
     @pytest.mark.parametrize("status", [404, 413, 422])
     async def test_what_the_operator_has_to_mend_is_tried_once(self, status: int) -> None:
         async with talking(Reply(status=status, error="No such model.")) as (model, upstream):
