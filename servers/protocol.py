@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from servers.errors import ApiError, BadRequest
 
@@ -30,8 +30,9 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        open_before = self._head is not None  # a head that begins here may stand behind a long body
         super().data_received(data)
-        if self._head is not None and not self.transport.is_closing():
+        if open_before and self._head is not None and not self.transport.is_closing():
             self._head += len(data)
             if self._head > HEAD_BYTES:
                 self._refuse(ApiError(431, f"The request's headers are over the limit of {HEAD_BYTES} bytes."))
@@ -62,6 +63,9 @@ class Protocol(HttpToolsProtocol):
             self._deadline = None
 
     def _too_slow(self) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            return  # an earlier request's answer is still on its way: nothing may be written into it
         self._refuse(ApiError(408, "The request's headers did not arrive in time.", code="request_timeout"))
 
     def _refuse(self, error: ApiError) -> None:

@@ -52,3 +52,15 @@ def test_ordinary_requests_follow_each_other_on_a_connection(port: int) -> None:
     request = b"GET /health HTTP/1.1\r\nHost: x\r\n"
     answers = said(port, request + b"\r\n" + request + b"Connection: close\r\n\r\n")
     assert answers.count(b'{"status":"ok"}') == 2
+
+
+def test_a_head_that_begins_behind_a_long_body_is_not_charged_for_it(port: int) -> None:
+    body = b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + b"a" * 200_000
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(body + b"GET /health HTTP/1.1\r\nHost: x\r\n")
+        heard = connection.recv(65536)
+        connection.sendall(b"Connection: close\r\n\r\n")
+        while chunk := connection.recv(65536):
+            heard += chunk
+    assert heard.startswith(b"HTTP/1.1 404 ")
+    assert b"HTTP/1.1 200 " in heard
