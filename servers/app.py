@@ -19,6 +19,7 @@ from servers.body import BodyLimit
 from servers.context import context_of, route_path
 from servers.cors import Cors
 from servers.errors import SERVER, ApiError, respond, unknown_route
+from servers.idempotency import Idempotency
 from servers.imports import without_collections
 from servers.observation import ACCESS, Observation
 from servers.settings import Settings
@@ -49,7 +50,8 @@ class App:
         self._opening: asyncio.Task[ASGIApp] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._protocol = Router(lifespan=self.lifespan)
-        self._layers = self._wrap(self._front)
+        self._idempotency = Idempotency(self._front)
+        self._layers = self._wrap(self._idempotency)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (self._protocol if scope["type"] == "lifespan" else self._layers)(scope, receive, send)
@@ -105,6 +107,7 @@ class App:
             self._opening.cancel()
             await asyncio.wait([self._opening])
         await self.drain()
+        await self._idempotency.close()
         await self._backend.close()
 
     async def _front(self, scope: Scope, receive: Receive, send: Send) -> None:

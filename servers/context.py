@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 DEFAULT_TENANT = "default"
+CONVERSATION_HEADERS = (b"x-conversation-id", b"x-session-id")  # they name a conversation, the first of them first
 _KEY = "cortex_flow"  # the application that this one is mounted into keeps its own things there
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request. `id` is its `x-request-id`; `run_id` is there once it started a run."""
+    """One request. `id` is its `x-request-id`; `run_id` is there once it started a run; `failed` where its stream began
+    well and ended in an error."""
 
     id: str
     tenant: str = DEFAULT_TENANT
     run_id: str | None = None
+    failed: bool = False
     started: float = field(default_factory=time.perf_counter)
 
     @property

@@ -11,7 +11,14 @@ from servers.context import header
 from servers.errors import ApiError, BadRequest, respond
 from servers.settings import Settings
 
-EXPOSED = ("x-conversation-id", "x-agents-used", "x-request-id", "openai-processing-ms", "retry-after")
+EXPOSED = (
+    "x-conversation-id",
+    "x-agents-used",
+    "x-request-id",
+    "openai-processing-ms",
+    "retry-after",
+    "idempotent-replayed",
+)
 
 
 class Cors(CORSMiddleware):

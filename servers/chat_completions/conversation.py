@@ -9,11 +9,10 @@ from urllib.parse import quote, unquote
 from starlette.types import Scope
 
 from graph.run import Run
-from servers.context import header
+from servers.context import CONVERSATION_HEADERS, header
 from servers.errors import BadRequest
 
 MAX_NAME: Final = 512
-_HEADERS: Final = (b"x-conversation-id", b"x-session-id")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
@@ -34,7 +33,7 @@ def asked_for(scope: Scope, in_body: str | None) -> str | None:
     a new one. Raises `BadRequest` for a name that none can have."""
     if in_body:
         return valid_name(in_body, "conversation_id")
-    for name in _HEADERS:
+    for name in CONVERSATION_HEADERS:
         if value := header(scope, name):
             return valid_name(_decoded(value, name.decode()), name.decode())
     return None

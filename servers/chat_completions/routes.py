@@ -102,7 +102,12 @@ class Answer:
         except BaseException:
             await stream.leave()
             raise
-        return EventStream(stream.frames(), stream.leave, self._headers)
+
+        async def left() -> None:
+            context_of(request.scope).failed = not chunks.answered
+            await stream.leave()
+
+        return EventStream(stream.frames(), left, self._headers)
 
     def _counter(self, wanted: bool) -> Callable[[Run], Awaitable[Tokens | None]]:
         counting = asyncio.create_task(self._service.tokenizer.counted(self._asked.messages)) if wanted else None

@@ -1,0 +1,178 @@
+"""`Idempotency-Key`: a request that is sent again does its work once, and gets the same answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from servers.context import CONVERSATION_HEADERS, context_of, header, route_path
+from servers.errors import ApiError, BadRequest, respond
+from servers.recording import Recording
+from servers.results import Result, Results, ResultsInMemory
+
+STALL: Final = 30.0  # seconds after which a client that does not read is given up
+TRY_AGAIN: Final = frozenset({408, 409, 429})  # besides those from 500 on
+_HEADER: Final = "Idempotency-Key"
+_VALID = re.compile(rb"[ -~]{1,255}")
+_REPLAYED: Final = (b"idempotent-replayed", b"true")
+
+logger = logging.getLogger(__name__)
+
+
+class Idempotency:
+    """Below `/v1`, a POST with the key of an earlier one of the same tenant joins it while it is at work, and gets its
+    result afterwards; where it asks for something else it is refused with 409.
+
+    The work belongs to all who wait for it: when the last one leaves, the application hears that the client is gone, and the
+    key is free. An answer that invites to try again is not kept, nor is a stream that failed. `stall` is how many seconds a
+    client may not read.
+    """
+
+    def __init__(self, app: ASGIApp, results: Results | None = None, *, stall: float = STALL) -> None:
+        self._app, self._stall = app, stall
+        self._results: Results = results or ResultsInMemory()
+        self._at_work: dict[tuple[str, str], Recording] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looking = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        key = header(scope, b"idempotency-key") if scope["type"] == "http" and scope["method"] == "POST" else None
+        if key is None or not route_path(scope).startswith("/v1/"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            id = context_of(scope).tenant, _valid(key)
+            body = await _read(receive)
+            if body is not None:
+                await self._answer(id, body, scope, receive, send)
+        except ApiError as error:
+            await respond(error)(scope, receive, send)
+
+    async def close(self) -> None:
+        """End the work that is left: nobody waits for it."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _answer(self, id: tuple[str, str], body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        fingerprint = _fingerprint(scope, body)
+        async with self._looking:  # two of a kind, and neither is there yet
+            found = self._at_work.get(id) or await self._results.find(*id)
+            recording = found or self._begin(id, Recording(self._app, scope, body, fingerprint))
+        if recording.fingerprint != fingerprint:
+            raise _mismatch()
+        if isinstance(recording, Result):
+            await _repeat(recording, send)
+        else:
+            await self._read_along(id, recording, receive, send, replayed=found is not None)
+
+    def _begin(self, id: tuple[str, str], recording: Recording) -> Recording:
+        self._at_work[id] = recording
+        task = asyncio.create_task(self._work(id, recording))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return recording
+
+    async def _work(self, id: tuple[str, str], recording: Recording) -> None:
+        try:
+            await recording.run()
+            result = recording.result
+            if result is not None and not recording.failed and not _invites_again(result.status):
+                await self._results.keep(*id, result)
+        finally:
+            self._free(id, recording)
+
+    async def _read_along(
+        self, id: tuple[str, str], recording: Recording, receive: Receive, send: Send, *, replayed: bool
+    ) -> None:
+        try:
+            with recording.reader():
+                await _while_there(receive, self._tell(recording.messages(), send, replayed=replayed))
+        finally:
+            if recording.deserted:
+                self._free(id, recording)
+
+    async def _tell(self, messages: AsyncIterator[Message], send: Send, *, replayed: bool) -> None:
+        """Send the answer, until its end or until the client has not read for too long."""
+        async for message in messages:
+            if replayed and message["type"] == "http.response.start":
+                message["headers"].append(_REPLAYED)
+            try:
+                async with asyncio.timeout(self._stall):
+                    await send(message)
+            except TimeoutError:
+                logger.warning("a client has not read its answer for %g seconds and was given up", self._stall)
+                return
+
+    def _free(self, id: tuple[str, str], recording: Recording) -> None:
+        if self._at_work.get(id) is recording:
+            del self._at_work[id]
+
+
+def _valid(key: bytes) -> str:
+    if not _VALID.fullmatch(key):
+        message = f"Invalid value for '{_HEADER}': it has to be 1 to 255 printable ASCII characters."
+        raise BadRequest(message, _HEADER, "invalid_value")
+    return key.decode()
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body; None if the client leaves before its end."""
+    pieces = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+def _fingerprint(scope: Scope, body: bytes) -> bytes:
+    """What a request asks for: its path, the conversation that its headers name, and its body as it was sent."""
+    told = (header(scope, name) or b"" for name in CONVERSATION_HEADERS)
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (route_path(scope).encode(), scope["query_string"], *told, body):
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.digest()
+
+
+def _invites_again(status: int) -> bool:
+    return status >= 500 or status in TRY_AGAIN
+
+
+def _mismatch() -> ApiError:
+    message = f"This '{_HEADER}' was used for another request. Use a new one for each request that is not a repetition."
+    headers = {"x-should-retry": "false"}  # OpenAI's clients try a 409 again
+    return ApiError(409, message, param=_HEADER, code="idempotency_mismatch", headers=headers)
+
+
+async def _repeat(result: Result, send: Send) -> None:
+    headers = [*result.headers, _REPLAYED]
+    await send({"type": "http.response.start", "status": result.status, "headers": headers})
+    await send({"type": "http.response.body", "body": result.body, "more_body": False})
+
+
+async def _while_there(receive: Receive, telling: Coroutine[Any, Any, None]) -> None:
+    """Work until the end, or until the client leaves."""
+    tasks = [asyncio.create_task(telling), asyncio.create_task(_leaving(receive))]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    for task in done:
+        task.result()
+
+
+async def _leaving(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
