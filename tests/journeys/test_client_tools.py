@@ -137,17 +137,6 @@ def test_metadata_is_of_the_whole_run(chat: Chat, stage: Stage) -> None:
     assert second.metadata["usage_total"]["prompt_tokens"] == 40
 
 
-def test_agents_are_answered_first(chat: Chat, stage: Stage) -> None:
-    mixed = Reply(calls=[("weather", {"city": "Rome"}), transfer("researcher", "Rome")])
-    stage.play(by_agent(supervisor=lines(mixed, "Done."), researcher=["Rome is a city."]))
-    first = chat.say("Weather?", tools=[WEATHER])
-    (call,) = first.choices[0].message.tool_calls
-    assert call.function.name == "weather"
-    assert stage.agents == ["supervisor", "researcher"]
-    assert chat.text(output(call, "sun"), tools=[WEATHER]) == "Done."
-    assert [content for role, content in stage.prompt if role == "tool"] == ["sun", "Rome is a city."]
-
-
 def test_the_user_may_add_something(chat: Chat, stage: Stage, new_id: NewId) -> None:
     id = new_id()
     stage.play(in_order(asked("Rome"), "Warm and sunny.", "Yes."))
@@ -209,19 +198,6 @@ def test_a_failed_answer_may_be_sent_again(chat: Chat, stage: Stage) -> None:
     assert chat.text(output(call, "sun"), tools=[WEATHER]) == "Sunny."
 
 
-def test_calls_that_this_server_has_never_made(chat: Chat, stage: Stage) -> None:
-    stage.play("Sunny.")
-    call = {
-        "id": "call_from_elsewhere",
-        "type": "function",
-        "function": {"name": "weather", "arguments": '{"city": "Rome"}'},
-    }
-    asking = {"role": "assistant", "content": None, "tool_calls": [call]}
-    answer = {"role": "tool", "tool_call_id": "call_from_elsewhere", "content": "sun"}
-    assert chat.text("Weather?", asking, answer, tools=[WEATHER]) == "Sunny."
-    assert stage.prompt == [("user", "Weather?"), ("assistant", None), ("tool", "sun")]
-
-
 def test_a_history_with_calls_is_recognised(chat: Chat, stage: Stage, new_id: NewId) -> None:
     id = new_id()
     stage.play(in_order(asked("Rome"), "Sunny.", "Bye."))
@@ -249,14 +225,6 @@ def test_a_forced_choice_holds_for_the_first_turn(chat: Chat, stage: Stage, choi
     assert len(free["tools"]) == 4
 
 
-def test_no_choice_withdraws_the_clients_tools_alone(chat: Chat, stage: Stage) -> None:
-    stage.play("Words.")
-    assert chat.text("Weather?", tools=[WEATHER], tool_choice="none") == "Words."
-    offered = [tool["function"]["name"] for tool in stage.requests[0].body["tools"]]
-    assert len(offered) == 3
-    assert all(name.startswith("transfer_to_") for name in offered)
-
-
 @pytest.mark.parametrize("name", ["transfer_to_researcher", "search", "python"])
 def test_a_name_of_ours_may_be_the_clients(chat: Chat, stage: Stage, name: str) -> None:
     tool: Any = {"type": "function", "function": {"name": name, "description": "The client's own"}}
@@ -266,16 +234,6 @@ def test_a_name_of_ours_may_be_the_clients(chat: Chat, stage: Stage, name: str) 
     offered = [each["function"] for each in stage.requests[0].body["tools"]]
     assert len({each["name"] for each in offered}) == 4
     assert next(each for each in offered if each["name"] == name)["description"] == "The client's own"
-
-
-def test_words_before_a_call(chat: Chat, stage: Stage) -> None:
-    said = Reply("Let me see.", calls=[("weather", {"city": "Rome"})])
-    stage.play(said)
-    message = chat.say("Weather?", tools=[WEATHER]).choices[0].message
-    assert (message.content, len(message.tool_calls)) == ("Let me see.", 1)
-    stage.play(said)
-    text, calls, finish = message_of(chat.stream("Weather?", tools=[WEATHER]))
-    assert (text, len(calls), finish) == ("Let me see.", 1, "tool_calls")
 
 
 def test_an_agent_alone_may_use_them(chat: Chat, stage: Stage) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 
 from graph.tokens import open_tokenizer
 from tests.journeys.server import Server
 from tests.journeys.stage import Stage, spoken
-from tests.upstream import Body, Reply, by_agent, in_order, transfer
+from tests.upstream import Body, Reply, by_agent, transfer
 
 pytestmark = pytest.mark.xdist_group("journeys-talk")
 
@@ -83,34 +83,3 @@ def test_batch(llm: Any, stage: Stage) -> None:
     talks = [[HumanMessage(f"Hi {n}"), AIMessage("Hello"), HumanMessage(f"question {n}")] for n in range(5)]
     answers = llm.batch(talks)
     assert [answer.content for answer in answers] == [f"question {n} after Hi {n}" for n in range(5)]
-
-
-def test_tools(llm: Any, stage: Stage) -> None:
-    def weather(city: str) -> str:
-        """The weather in a city."""
-        return f"sun in {city}"
-
-    stage.play(in_order(Reply(calls=[("weather", {"city": "Rome"})]), "Sunny."))
-    bound = llm.bind_tools([weather])
-    asking = bound.invoke("Weather in Rome?")
-    (call,) = asking.tool_calls
-    assert (call["name"], call["args"]) == ("weather", {"city": "Rome"})
-    output = ToolMessage(weather(**call["args"]), tool_call_id=call["id"])
-    assert bound.invoke([HumanMessage("Weather in Rome?"), asking, output]).content == "Sunny."
-
-
-# The client's types say that `metadata` holds strings alone; ours holds what the guide promises.
-@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
-def test_structured_output(llm: Any, stage: Stage) -> None:
-    stage.play('{"city": "Rome", "degrees": 21}')
-    schema = {
-        "title": "Weather",
-        "description": "The weather",
-        "type": "object",
-        "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
-        "required": ["city", "degrees"],
-        "additionalProperties": False,
-    }
-    structured = llm.with_structured_output(schema, method="json_schema")
-    assert structured.invoke("Weather in Rome?") == {"city": "Rome", "degrees": 21}
-    assert stage.requests[0].body["response_format"]["type"] == "json_schema"
