@@ -7,7 +7,7 @@ cancel, an expiry or a hand-over stops.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +27,7 @@ from graph.team import build_team, run_team
 from graph.work import LostRun, Work
 
 _REMEMBERED = 256
+_REMEMBERED_WEIGHED = 16  # of these, with logprobs: megabytes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Carrier:
         self._quiet.set()
         self._closing = False
         self._ended: OrderedDict[str, Work] = OrderedDict()
+        self._weighed: deque[str] = deque()
         self._owners: set[asyncio.Task[None]] = set()
 
     @property
@@ -118,9 +120,16 @@ class Carrier:
         work.inner = None  # its error would keep all that the work has read
         if work.run.ended and not work.run.request.durable:
             work.run = replace(work.run, request=replace(work.run.request, messages=(), tools=()))  # may be large
-            self._ended[run_id] = work
-            if len(self._ended) > _REMEMBERED:
-                self._ended.popitem(last=False)
+            self._remember(work)
+
+    def _remember(self, work: Work) -> None:
+        self._ended[work.run.id] = work
+        if work.run.request.params.logprobs:
+            self._weighed.append(work.run.id)
+            if len(self._weighed) > _REMEMBERED_WEIGHED:
+                self._ended.pop(self._weighed.popleft(), None)
+        if len(self._ended) > _REMEMBERED:
+            self._ended.popitem(last=False)
 
     def cancel(self, run_id: str) -> None:
         """Stop a run, where it is carried here."""

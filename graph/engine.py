@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
 from agents.crew import Crew, crew_of
+from agents.models.port import ModelError
 from agents.tools.port import Library
 from graph import events as ev
 from graph.carrier import Carrier, Leg
@@ -15,7 +16,7 @@ from graph.citations import Citations
 from graph.claims import Claims
 from graph.context import Context, Limits, ModelSource
 from graph.conversations import Conversations
-from graph.errors import OutputsRefused, Overloaded, RunEnded, ShuttingDown
+from graph.errors import InvalidRequest, OutputsRefused, Overloaded, RunEnded, ShuttingDown
 from graph.intake import Intake, Output, Reception
 from graph.items import Answer
 from graph.journal import Position, replay
@@ -115,6 +116,8 @@ class Engine:
         `Overloaded`, `ShuttingDown`.
         """
         self._refuse_if_full(request)
+        if request.params.logprobs:
+            self._refuse_unweighed(request)
         if not request.durable:
             return self._carried(await self._reception.receive(request))
         run = await self._claims.accept(request)
@@ -196,6 +199,19 @@ class Engine:
             raise ShuttingDown("The server is shutting down. Try again in a moment.")
         if not request.durable and self.running >= self.settings.max_concurrent_runs:
             raise Overloaded("Too many runs are at work. Try again in a moment.")
+
+    def _refuse_unweighed(self, request: RunRequest) -> None:
+        """Whoever can give the answer has to know the probabilities of its tokens."""
+        entry = self._crew.speaker(request.agent)
+        speakers = [entry, self._crew.writer] if entry is self._crew.leader else [entry]
+        for name in (speaker.name for speaker in speakers):
+            with suppress(ModelError):  # one that can't be opened is told of where it is used
+                if not self._models.for_agent(name, request.model).gives_logprobs:
+                    raise InvalidRequest(
+                        f"Unsupported value for 'logprobs'. The model of the {name} does not tell them.",
+                        "logprobs",
+                        "unsupported_value",
+                    )
 
     def _carried(self, intake: Intake) -> Run:
         """A chat run, at work from now on."""

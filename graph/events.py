@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agents.models.port import FinishReason, Usage
+from agents.models.port import FinishReason, TokenLogprob, Usage
 from agents.tools.port import Source
 from graph.items import Annotation, AnsweredBy, AnswerStatus, CallKind, MessageStatus, Phase
 
@@ -40,7 +40,8 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class MessageCompleted:
-    """A text is whole, or was cut (`incomplete`). The only copy of the turn's text."""
+    """A text is whole, or was cut (`incomplete`). The only copy of the turn's text. `logprobs` are in no journal: they pass
+    by with the text."""
 
     message_id: str
     agent: str
@@ -49,6 +50,7 @@ class MessageCompleted:
     phase: Phase
     annotations: tuple[Annotation, ...] = ()
     at: int = field(default_factory=now_ms)
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +186,11 @@ class MessageStarted:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Live. More of a text, as it came from the wire."""
+    """Live. More of a text, as it came from the wire, and the tokens that are complete with it where they were asked for."""
 
     message_id: str
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

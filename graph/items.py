@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.models.port import FinishReason, Usage
+from agents.models.port import FinishReason, TokenLogprob, Usage
 from agents.tools.port import Source
 
 CallKind = Literal["delegation", "server", "client"]
@@ -35,6 +35,7 @@ class Message:
     status: MessageStatus
     phase: Phase
     annotations: tuple[Annotation, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
 import orjson
 from pydantic import TypeAdapter
 
+from agents.models.port import TokenLogprob
 from graph import events as ev
+from graph.logprobs import behind
 
 VERSION = 1
 _CLASSES: dict[str, type] = {cls.__name__: cls for cls in get_args(ev.Durable)}
@@ -43,8 +45,9 @@ class Position(NamedTuple):
 
 
 def encode(event: ev.Durable) -> bytes:
-    """An entry: the event's fields, its class as `e`, the version as `v`. Lone surrogates become question marks."""
-    fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
+    """An entry: the event's fields, its class as `e`, the version as `v`. Lone surrogates become question marks. What only
+    passes by is left out."""
+    fields = {name: getattr(event, name) for name in event.__dataclass_fields__ if name != "logprobs"}
     entry = {"e": type(event).__name__, "v": VERSION, **fields}
     try:
         return orjson.dumps(entry)
@@ -103,31 +106,42 @@ def replay(journal: Sequence[ev.Durable], after: Position) -> Generator[ev.Event
     return told
 
 
-def retell_open(parts: Iterable[tuple[ev.MessageStarted | ev.CallStarted, str]], told: int) -> Iterator[ev.Event]:
+@dataclass(slots=True, eq=False)
+class OpenPart:
+    """A part of the turn that is still being told."""
+
+    start: ev.MessageStarted | ev.CallStarted
+    text: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+
+
+def retell_open(parts: Iterable[OpenPart], told: int) -> Iterator[ev.Event]:
     """Tell the parts of a turn that is still open, from `told` on."""
-    for start, text in parts:
-        told = yield from _retell_part(start, text, told)
+    for part in parts:
+        told = yield from _retell_part(part.start, "".join(part.text), told, part.logprobs)
 
 
 def _retell(event: ev.Durable, told: int) -> Generator[ev.Event, None, int]:
     """Tell one entry again; returns what is left of `told`."""
     match event:
         case ev.MessageCompleted(id, agent, text):
-            told = yield from _retell_part(ev.MessageStarted(id, agent), text, told)
+            told = yield from _retell_part(ev.MessageStarted(id, agent), text, told, event.logprobs)
         case ev.CallCompleted(id, name, arguments, kind):
             told = yield from _retell_part(ev.CallStarted(id, name, kind), arguments, told)
     yield event
     return told
 
 
-def _retell_part(start: ev.MessageStarted | ev.CallStarted, text: str, told: int) -> Generator[ev.Event, None, int]:
+def _retell_part(
+    start: ev.MessageStarted | ev.CallStarted, text: str, told: int, logprobs: Sequence[TokenLogprob] = ()
+) -> Generator[ev.Event, None, int]:
     """Start a part that was not told yet, and tell the rest of its text by one delta."""
     if told == 0:
         yield start
     if rest := text[max(0, told - 1) :]:
         match start:
             case ev.MessageStarted(id):
-                yield ev.TextDelta(id, rest)
+                yield ev.TextDelta(id, rest, behind(text[: max(0, told - 1)], logprobs))
             case ev.CallStarted(id):
                 yield ev.CallDelta(id, rest)
     return max(0, told - 1 - len(text))

@@ -111,7 +111,9 @@ def _run_started(run: Run, event: ev.RunStarted) -> Changes:
 
 
 def _message_completed(run: Run, event: ev.MessageCompleted) -> Changes:
-    message = Message(event.message_id, event.agent, event.text, event.status, event.phase, event.annotations)
+    message = Message(
+        event.message_id, event.agent, event.text, event.status, event.phase, event.annotations, event.logprobs
+    )
     return {"items": (*run.items, message)}
 
 

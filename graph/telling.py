@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agents.models.port import CallPart, Finish, FinishReason, Piece, Reasoning, Text, Usage, Used
+from agents.models.port import (
+    CallPart,
+    Finish,
+    FinishReason,
+    Logprobs,
+    Piece,
+    Reasoning,
+    Text,
+    TokenLogprob,
+    Usage,
+    Used,
+)
 from graph import events as ev
 from graph.ids import new_id
 from graph.items import Annotation, Call, CallKind, MessageStatus, Phase
 from graph.limits import AnswerGate
+from graph.logprobs import LogprobQueue
 
 
 @dataclass(slots=True)
@@ -26,7 +38,7 @@ class PartialCall:
 @dataclass(slots=True)
 class Telling:
     """Tells one turn of `agent`. Without `live`, nothing is told before the turn is whole; `answer_only` drops words
-    that turn out to be commentary.
+    that turn out to be commentary. `logprobs` are told with the text where they were asked for.
 
     Parts are told one after the other, the text and then the calls, and recorded as they were told: a blank text opens
     no message, a text ends where the first call begins, and a turn that a limit has cut makes no calls.
@@ -41,12 +53,14 @@ class Telling:
     max_tokens: int | None = None
     progress: bool = False
     answer_only: bool = False
+    logprobs: LogprobQueue | None = None
     message_id: str = field(default_factory=new_id)
     finish: FinishReason = "stop"
     usage: Usage | None = None
     model: str | None = None
     text: str = ""
     spoke: bool = False
+    _weighed: list[TokenLogprob] = field(default_factory=list)
     _toolless: bool = False
     _calls: dict[int, PartialCall] = field(default_factory=dict)
 
@@ -62,6 +76,9 @@ class Telling:
                     self.finish = reason
                 case Used(usage, model):
                     self.usage, self.model = usage, model
+                case Logprobs(tokens):
+                    if self.logprobs:
+                        self.logprobs.add(tokens)
                 case Reasoning(text):
                     if self.progress:
                         self.emit(ev.AgentProgress("", self.agent, _writable(text)))
@@ -107,9 +124,12 @@ class Telling:
     def _message(self, annotations: tuple[Annotation, ...], phase: Phase) -> ev.MessageCompleted:
         if not self.spoke:
             self._speak(self.text)
+        elif self.logprobs and (late := self._weigh("")):
+            self.emit(ev.TextDelta(self.message_id, "", late))
         cut = phase == "answer" and self.finish in ("length", "content_filter")
         status: MessageStatus = "incomplete" if cut else "completed"
-        return ev.MessageCompleted(self.message_id, self.agent, self.text, status, phase, annotations)
+        weighed = tuple(self._weighed)
+        return ev.MessageCompleted(self.message_id, self.agent, self.text, status, phase, annotations, logprobs=weighed)
 
     def _tell_text(self, text: str) -> None:
         if not self._calls:
@@ -120,14 +140,23 @@ class Telling:
         if not (text and self.live):
             return
         if self.spoke:
-            self.emit(ev.TextDelta(self.message_id, text))
+            self._more(text)
         elif self.text.strip():
             self._speak(self.text)
 
     def _speak(self, text: str) -> None:
         self.spoke = True
         self.emit(ev.MessageStarted(self.message_id, self.agent))
-        self.emit(ev.TextDelta(self.message_id, text))
+        self._more(text)
+
+    def _more(self, text: str) -> None:
+        self.emit(ev.TextDelta(self.message_id, text, self._weigh(text) if self.logprobs else ()))
+
+    def _weigh(self, text: str) -> tuple[TokenLogprob, ...]:
+        """The tokens that are told with this text."""
+        tokens = self.logprobs.take(text) if self.logprobs else ()
+        self._weighed += tokens
+        return tokens
 
     def _tell_call(self, part: CallPart) -> None:
         if self._toolless:

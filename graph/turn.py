@@ -16,6 +16,7 @@ from graph.delegation import NoTask, NothingToSay, failure, task_of
 from graph.items import Answer, Call, Item, Turn
 from graph.items import Message as MessageItem
 from graph.limits import AnswerGate
+from graph.logprobs import LogprobQueue
 from graph.prompt import findings, put_together, render, system
 from graph.state import Do, Wait, Write, agent_name, is_empty, step
 from graph.telling import Telling
@@ -103,6 +104,7 @@ def _telling(context: Context, agent: str) -> Telling:
         live=context.request.watched and not json_only,
         progress=context.request.progress,
         answer_only=json_only,
+        logprobs=LogprobQueue() if params.logprobs else None,
     )
 
 
@@ -159,6 +161,7 @@ def _never_empty(context: Context, told: Telling, items: Sequence[Item], *, last
     if not found:
         raise ModelUnavailable("The model gave an empty answer.")
     told.gate, told.finish, told.text = _gate(context, told.max_tokens), "stop", ""
+    told.logprobs = None  # these are nobody's tokens
     told.tell([Text(found)])
     told.end_text()
 
@@ -200,8 +203,8 @@ def _items(events: Sequence[ev.Durable]) -> list[Item]:
     items: list[Item] = []
     for event in events:
         match event:
-            case ev.MessageCompleted(id, agent, text, status, phase, annotations):
-                items.append(MessageItem(id, agent, text, status, phase, annotations))
+            case ev.MessageCompleted(id, agent, text, status, phase, annotations, logprobs=logprobs):
+                items.append(MessageItem(id, agent, text, status, phase, annotations, logprobs))
             case ev.CallCompleted(id, name, arguments, kind):
                 items.append(Call(id, name, arguments, kind))
             case ev.TurnCompleted(agent, message_id, call_ids, finish, model, usage):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 from graph import events as ev
-from graph.journal import Position, replay, retell_open
+from graph.journal import OpenPart, Position, replay, retell_open
 from graph.run import Run, fold
 
 StopReason = Literal["cancel", "expired", "handover"]
@@ -51,14 +50,6 @@ class Follower:
             self._wake.set_result(None)
 
 
-@dataclass(slots=True, eq=False)
-class OpenPart:
-    """A part of the turn that is still being told."""
-
-    start: ev.MessageStarted | ev.CallStarted
-    text: list[str] = field(default_factory=list)
-
-
 class Work:
     """A run's leg in this process: from its start (or resumption) to its end (or next pause).
 
@@ -83,7 +74,11 @@ class Work:
         match event:
             case ev.MessageStarted() | ev.CallStarted():
                 self._open.append(OpenPart(event))
-            case ev.TextDelta(_, text) | ev.CallDelta(_, text):
+            case ev.TextDelta(_, text, logprobs):
+                part = self._part(event)
+                part.text.append(text)
+                part.logprobs += logprobs
+            case ev.CallDelta(_, text):
                 self._part(event).text.append(text)
             case ev.AgentProgress():
                 pass
@@ -113,7 +108,7 @@ class Work:
 
     def _so_far(self, after: Position) -> Generator[ev.Event, None, None]:
         told = yield from replay(self.journal, after)
-        yield from retell_open([(part.start, "".join(part.text)) for part in self._open], told)
+        yield from retell_open(self._open, told)
 
     def end(self) -> None:
         """This leg is over."""

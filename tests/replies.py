@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ class Reply:
     """What the upstream says to one request.
 
     - `text`, `reasoning`: in `chunks` pieces (a number, or the pieces themselves; by default one per word).
+    - `logprobs`: for each piece of the text its tokens, as the wire has them (`tests.replies.weighed`).
     - `calls`: (name, arguments); arguments that are a string are sent as they are, in two fragments.
     - `finish`: default `stop`, or `tool_calls` where there are some. `usage`: default counts the pieces.
     - `delay`: seconds before every piece but the first, `first_delay`: before the answer begins.
@@ -40,6 +42,7 @@ class Reply:
     raw: bytes | Sequence[bytes] | None = None
     reasoning: str = ""
     hold: asyncio.Event | None = None
+    logprobs: Sequence[Sequence[Mapping[str, Any]]] = ()
     _built: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
@@ -83,6 +86,16 @@ def tokens(count: int) -> list[str]:
     return [f" word{number % 10}" for number in range(count)]
 
 
+def weighed(*tokens: str | bytes) -> list[dict[str, Any]]:
+    """Tokens with their probabilities; bytes are a token that is a part of a character."""
+    return [_weighed(token if isinstance(token, bytes) else token.encode(), -0.5) for token in tokens]
+
+
+def _weighed(token: bytes, logprob: float) -> dict[str, Any]:
+    entry = {"token": token.decode(errors="backslashreplace"), "logprob": logprob, "bytes": list(token)}
+    return {**entry, "top_logprobs": [entry, {"token": "x", "logprob": -2.0, "bytes": None}]}
+
+
 def _error(reply: Reply) -> Mapping[str, Any]:
     if isinstance(reply.error, Mapping):
         return reply.error
@@ -118,7 +131,8 @@ def _completion(reply: Reply, model: str) -> bytes:
             {"id": f"call_{n}", "type": "function", "function": {"name": call[0], "arguments": _arguments(call)}}
             for n, call in enumerate(reply.calls)
         ]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.reason}
+    tokens = {"content": [token for piece in reply.logprobs for token in piece]} if reply.logprobs else None
+    choice = {"index": 0, "message": message, "logprobs": tokens, "finish_reason": reply.reason}
     head = {"id": "chatcmpl-upstream", "object": "chat.completion", "created": 1700000000, "model": model}
     return orjson.dumps({**head, "choices": [choice], "usage": _usage(reply)})
 
@@ -126,12 +140,16 @@ def _completion(reply: Reply, model: str) -> bytes:
 def _stream(reply: Reply, model: str, usage: bool) -> tuple[bytes, list[bytes], bytes]:
     head = {"id": "chatcmpl-upstream", "object": "chat.completion.chunk", "created": 1700000000, "model": model}
 
-    def frame(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    def frame(delta: Mapping[str, Any], finish: str | None = None, tokens: Sequence[Any] = ()) -> bytes:
+        logprobs = {"content": tokens, "refusal": None} if tokens else None
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return _event({**head, "choices": [choice]})
 
     pieces = [frame({"reasoning_content": word}) for word in _split(reply.reasoning, None)]
-    pieces += [frame({"content": piece}) for piece in reply.pieces()]
+    pieces += [
+        frame({"content": piece}, tokens=tokens)
+        for piece, tokens in zip_longest(reply.pieces(), reply.logprobs, fillvalue=())
+    ]
     pieces += [frame({"tool_calls": [part]}) for part in _call_parts(reply)]
     if reply.error is not None:
         return frame({"role": "assistant"}), pieces, _event({"error": _error(reply)})

@@ -85,6 +85,10 @@ class LangChainModel:
     def fingerprint(self) -> str | None:
         return None
 
+    @property
+    def gives_logprobs(self) -> bool:
+        return False
+
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: Params
     ) -> AsyncGenerator[Sequence[Piece], None]:

@@ -128,6 +128,10 @@ class OpenAIModel:
     def fingerprint(self) -> str | None:
         return None
 
+    @property
+    def gives_logprobs(self) -> bool:
+        return True
+
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: Params
     ) -> AsyncGenerator[Sequence[Piece], None]:

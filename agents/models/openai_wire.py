@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 
 from agents.models.faults import ConnectionLost, told
+from agents.models.logprobs_wire import decode_logprobs
 from agents.models.pieces import Batch
 from agents.models.port import (
     ImagePart,
@@ -29,7 +30,16 @@ from agents.models.port import (
 LimitKey = Literal["max_tokens", "max_completion_tokens"]
 
 _LONGEST_LINE = 64 * 2**20  # bytes; more without a line break is no event stream
-_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "response_format")
+_SAMPLING = (
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "response_format",
+    "logprobs",
+    "top_logprobs",
+)
 
 
 def encode_request(
@@ -198,6 +208,8 @@ class Answer:
             choice = choices[0]
             if delta := choice["delta"] if "delta" in choice else choice.get("message"):
                 self._delta(delta)
+                if logprobs := choice.get("logprobs"):
+                    self._batch.weigh(decode_logprobs(logprobs, delta))
             if reason := choice.get("finish_reason"):
                 self._reason = str(reason)  # some servers tell it early, or twice
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import orjson
 
-from agents.models.port import CallPart, Finish, FinishReason, Piece, Reasoning, Text
+from agents.models.port import CallPart, Finish, FinishReason, Logprobs, Piece, Reasoning, Text, TokenLogprob
 
 _REASONS: dict[str, FinishReason] = {
     "length": "length",
@@ -30,13 +32,14 @@ class Batch:
     One answer has one of these; `take` hands over what came since the last time.
     """
 
-    __slots__ = ("_calls", "_kind", "_pieces", "_words")
+    __slots__ = ("_calls", "_kind", "_logprobs", "_pieces", "_words")
 
     def __init__(self) -> None:
         self._calls = _Calls()
         self._pieces: list[Piece] = []
         self._kind: type[Text] | type[Reasoning] = Text
         self._words: list[str] = []
+        self._logprobs: list[TokenLogprob] = []
 
     def say(self, kind: type[Text] | type[Reasoning], text: str) -> None:
         """Adds a fragment of the answer or of the reasoning."""
@@ -44,6 +47,10 @@ class Batch:
             self._close_words()
             self._kind = kind
         self._words.append(text)
+
+    def weigh(self, tokens: Iterable[TokenLogprob]) -> None:
+        """Adds the probabilities of tokens of the answer."""
+        self._logprobs.extend(tokens)
 
     def call(self, index: int | str | None, call_id: str | None, name: str | None, arguments: str) -> None:
         """Adds a fragment of a tool call, with whatever the provider tells of it."""
@@ -66,6 +73,9 @@ class Batch:
         """What has been gathered since the last time."""
         self._close_words()
         pieces, self._pieces = self._pieces, []
+        if self._logprobs:
+            pieces.insert(0, Logprobs(tuple(self._logprobs)))
+            self._logprobs = []
         return pieces
 
     def _close_words(self) -> None:

@@ -103,6 +103,8 @@ class Params:
     tool_choice: str | Mapping[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     response_format: Mapping[str, Any] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -138,6 +140,35 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class TopLogprob:
+    """A token that could have stood in a place, and how likely it was. `utf8` may be a part of a character only; None
+    where the provider does not say."""
+
+    token: str
+    logprob: float
+    utf8: bytes | None = None
+
+    @property
+    def spelled(self) -> bytes:
+        """The bytes that it adds to the text."""
+        return self.token.encode("utf-8", "replace") if self.utf8 is None else self.utf8
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob(TopLogprob):
+    """A token of the answer, and the most likely ones in its place."""
+
+    top_logprobs: tuple[TopLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Logprobs:
+    """Tokens of the answer with their probabilities, in its order: they stand before the text of the same batch."""
+
+    tokens: tuple[TokenLogprob, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reasoning:
     """A fragment of what the model thinks aloud (`reasoning_content`)."""
 
@@ -169,7 +200,7 @@ class Used:
     model: str | None = None
 
 
-Piece = Text | Reasoning | CallPart | Finish | Used
+Piece = Text | Logprobs | Reasoning | CallPart | Finish | Used
 
 
 class Model(Protocol):
@@ -187,6 +218,10 @@ class Model(Protocol):
     @property
     def fingerprint(self) -> str | None:
         """OpenAI's `system_fingerprint`, where there is something to say."""
+
+    @property
+    def gives_logprobs(self) -> bool:
+        """Whether `Params.logprobs` may be asked of it. One that is asked may still stay silent about them."""
 
     def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: Params

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, assert_never
 
 import orjson
 
+from agents.models.port import TokenLogprob
 from graph import events as ev
+from graph.logprobs import behind
 from graph.run import Run, fold
 from servers import errors
 from servers.chat_completions.conversation import named
 from servers.chat_completions.encode import PARAGRAPH, citations, finish_reason, identity
+from servers.chat_completions.logprobs import logprobs
 from servers.chat_completions.progress import Progress
 from servers.chat_completions.usage import Tokens, metadata, usage
 
@@ -47,8 +50,8 @@ class Chunks:
     def encode(self, event: ev.Event) -> bytes:
         """The frames of an event, which may be none."""
         match event:
-            case ev.TextDelta(id, text):
-                return self._text(id, text)
+            case ev.TextDelta(id, text, tokens):
+                return self._text(id, text, tokens)
             case ev.MessageStarted():
                 return b""
             case ev.CallStarted(id, name, kind):
@@ -75,7 +78,8 @@ class Chunks:
             case ev.RunStarted():
                 return self._begin()
             case ev.MessageCompleted(id, _, text):
-                return self._text(id, text[self._told.get(id, 0) :])
+                told = text[: self._told.get(id, 0)]
+                return self._text(id, text[len(told) :], behind(told, event.logprobs))
             case ev.CallCompleted(id, name, arguments, kind):
                 return self._whole_call(id, name, arguments) if kind == "client" else b""
             case ev.AgentStarted(id, agent, task):
@@ -101,15 +105,15 @@ class Chunks:
         self._frames = _Frames(self.run, self._fingerprint, self._include_usage)
         return self._frames.delta({"role": "assistant"})
 
-    def _text(self, id: str, text: str) -> bytes:
-        if not text:
+    def _text(self, id: str, text: str, tokens: Sequence[TokenLogprob] = ()) -> bytes:
+        if not (text or tokens):
             return b""
         told = self._told.get(id, 0)
         self._told[id] = told + len(text)
         if not told and self._spoken:
             text = PARAGRAPH + text
         self._spoken = True
-        return self._frames.text(text)
+        return self._frames.text(text, tokens)
 
     def _thought(self, text: str) -> bytes:
         return self._frames.delta({"reasoning_content": text}) if text else b""
@@ -150,13 +154,19 @@ class _Frames:
         self._text_head = self._choice + b'{"content":'
         self._text_tail = b'},"logprobs":null,"finish_reason":null}]' + self._usage + self._tail
 
-    def text(self, text: str) -> bytes:
+    def text(self, text: str, tokens: Sequence[TokenLogprob] = ()) -> bytes:
+        if tokens:
+            return self.delta({"content": text}, logprobs=logprobs(tokens))
         return self._text_head + orjson.dumps(text) + self._text_tail
 
     def delta(
-        self, delta: Mapping[str, Any], finish: str | None = None, extra: Mapping[str, Any] | None = None
+        self,
+        delta: Mapping[str, Any],
+        finish: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        logprobs: Mapping[str, Any] | None = None,
     ) -> bytes:
-        reason = b',"logprobs":null,"finish_reason":' + orjson.dumps(finish) + b"}]"
+        reason = b',"logprobs":' + orjson.dumps(logprobs) + b',"finish_reason":' + orjson.dumps(finish) + b"}]"
         return self._choice + orjson.dumps(delta) + reason + self._usage + _more(extra or {}) + self._tail
 
     def closing(self, counted: Mapping[str, Any]) -> bytes:

@@ -56,9 +56,11 @@ def _refuse_unsupported(body: wire.ChatRequest) -> None:
         raise _unsupported("n", "One answer is given to a request.")
     if body.audio is not None or "audio" in (body.modalities or ()):
         raise _unsupported("modalities" if body.audio is None else "audio", _TEXT_ONLY)
-    if body.logprobs or body.top_logprobs:
-        raise _unsupported(
-            "logprobs" if body.logprobs else "top_logprobs", "Probabilities of tokens are not known here."
+    if body.top_logprobs is not None and not body.logprobs:
+        raise BadRequest(
+            "Invalid value for 'top_logprobs': it is only allowed when 'logprobs' is true.",
+            "top_logprobs",
+            "invalid_value",
         )
     if body.functions:
         raise _unsupported("functions", "Use 'tools' instead.")
@@ -81,6 +83,8 @@ def _params(body: wire.ChatRequest) -> Params:
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
         response_format=_response_format(body),
+        logprobs=body.logprobs or None,
+        top_logprobs=body.top_logprobs,
         extra=_extra(body),
     )
 

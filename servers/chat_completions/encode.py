@@ -8,6 +8,7 @@ from agents.models import port
 from graph.items import Call, Message
 from graph.run import Run
 from servers.chat_completions.conversation import named
+from servers.chat_completions.logprobs import logprobs, tokens_of
 from servers.chat_completions.usage import Tokens, metadata, usage
 
 Finish = Literal["stop", "length", "content_filter", "tool_calls"]
@@ -20,7 +21,12 @@ def completion(
 ) -> dict[str, Any]:
     """The answer of a run that ended well or waits for its client. Its leg begins at `first_item`; `at` is now, in epoch
     milliseconds."""
-    choice = {"index": 0, "message": _message(run, first_item), "logprobs": None, "finish_reason": finish_reason(run)}
+    choice = {
+        "index": 0,
+        "message": _message(run, first_item),
+        "logprobs": logprobs(tokens_of(run, first_item)),
+        "finish_reason": finish_reason(run),
+    }
     return {
         **identity(run, "chat.completion", fingerprint),
         "choices": [choice],

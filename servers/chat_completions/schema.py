@@ -237,6 +237,8 @@ class ChatRequest(Wire):
     max_completion_tokens: int | None = Field(None, ge=1, lt=INT64)
     stop: Stop = None
     response_format: ResponseFormat | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
 
     tools: Annotated[list[Tool], Field(fail_fast=True)] | None = Field(None, max_length=MAX_TOOLS)
     tool_choice: ToolChoice | None = None
@@ -248,8 +250,6 @@ class ChatRequest(Wire):
     functions: list[Any] | None = None
     modalities: list[str] | None = None
     audio: dict[str, Any] | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
 
     # Passed on as they are, to models that speak this wire.
     user: str | None = None

@@ -98,6 +98,7 @@ class Script:
     def __init__(self, **replies: Sequence[Reply]) -> None:
         self._replies = {agent: list(each) for agent, each in replies.items()}
         self.asked: list[Asked] = []
+        self.without_logprobs: set[str] = set()
         self.open = 0
 
     def add(self, **replies: Sequence[Reply]) -> None:
@@ -134,6 +135,7 @@ class _Seat:
     def __init__(self, script: Script, agent: str, override: str | None) -> None:
         self._script, self._agent, self._override = script, agent, override
         self.name = override or "scripted"
+        self.gives_logprobs = agent not in script.without_logprobs
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: Params

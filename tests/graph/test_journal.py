@@ -337,8 +337,7 @@ def told_again(work: Work, after: Position) -> list[ev.Event]:
         try:
             events.append(next(rest))
         except StopIteration as end:
-            parts = [(part.start, "".join(part.text)) for part in work.open_parts]
-            return [*events, *retell_open(parts, end.value)]
+            return [*events, *retell_open(work.open_parts, end.value)]
 
 
 @pytest.fixture(params=STORIES, ids=lambda story: str(story.__name__))

@@ -124,6 +124,7 @@ class Fingerprints:
     """Models that only say what they are."""
 
     fingerprint = "offline"
+    gives_logprobs = True
 
     def for_agent(self, agent: str, override: str | None = None) -> Model:
         return cast("Model", self)

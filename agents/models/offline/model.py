@@ -45,6 +45,7 @@ class OfflineModel:
 
     name = "offline"
     fingerprint = "offline"
+    gives_logprobs = False
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: Params

@@ -14,6 +14,7 @@ from agents.models.port import (
     FilePart,
     Finish,
     ImagePart,
+    Logprobs,
     Message,
     ModelError,
     ModelRateLimited,
@@ -24,8 +25,10 @@ from agents.models.port import (
     Reasoning,
     Text,
     TextPart,
+    TokenLogprob,
     ToolCall,
     ToolSpec,
+    TopLogprob,
     Usage,
     Used,
 )
@@ -41,6 +44,12 @@ def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
 
 def call(**fields: Any) -> dict[str, Any]:
     return delta(tool_calls=[fields])
+
+
+def with_logprobs(entries: list[Any], **fields: Any) -> dict[str, Any]:
+    chunk = delta(**fields)
+    chunk["choices"][0]["logprobs"] = {"content": entries}
+    return chunk
 
 
 DONE = b"data: [DONE]\n\n"
@@ -226,6 +235,49 @@ class TestStream:
     def test_odd_usage_counts_as_nothing(self) -> None:
         usage = {"prompt_tokens": None, "completion_tokens": "many", "completion_tokens_details": None}
         assert decode(event({"choices": [], "usage": usage}), DONE)[-1] == Used(Usage())
+
+    def test_probabilities_of_tokens(self) -> None:
+        hi = {"token": "Hi", "logprob": -1, "bytes": [72, 105], "top_logprobs": [{"token": "x", "logprob": -2}]}
+        pieces = decode(event(with_logprobs([hi, {"token": "!", "logprob": -0.5}], content="Hi!")), DONE)
+        entries = (TokenLogprob("Hi", -1, b"Hi", (TopLogprob("x", -2),)), TokenLogprob("!", -0.5))
+        assert pieces[:2] == [Logprobs(entries), Text("Hi!")]
+
+    @pytest.mark.parametrize("old", [{"tokens": ["Hi"], "token_logprobs": [-1]}, {"content": None}, {"content": []}])
+    def test_probabilities_in_another_shape_are_none(self, old: dict[str, Any]) -> None:
+        chunk = delta(content="Hi")
+        chunk["choices"][0]["logprobs"] = old
+        assert decode(event(chunk), DONE)[0] == Text("Hi")
+
+    @pytest.mark.parametrize(
+        ("fields", "told"),
+        [
+            ({"reasoning_content": "Hm"}, []),
+            ({"reasoning": "Hm", "content": "Hi!"}, ["Hi", "!"]),
+            ({"reasoning": "Hm", "content": "Hm"}, ["Hm"]),
+            ({"reasoning": "Hm", "content": "Ho"}, []),
+        ],
+    )
+    def test_probabilities_of_reasoning_are_left_out(self, fields: dict[str, Any], told: list[str]) -> None:
+        entries = [{"token": token, "logprob": -1} for token in ("Hm", "</think>", "Hi", "!", "")]
+        pieces = decode(event(with_logprobs(entries, **fields)), DONE)
+        tokens = [token.token for piece in pieces if isinstance(piece, Logprobs) for token in piece.tokens]
+        assert [token for token in tokens if token] == told
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            5,
+            {},
+            {"token": "x"},
+            {"token": "x", "logprob": "y"},
+            {"token": "x", "logprob": 1, "bytes": [999]},
+            {"token": "x", "logprob": 1, "bytes": 10},
+            {"token": "x", "logprob": 1, "bytes": "x"},
+        ],
+    )
+    def test_probabilities_that_are_none(self, entry: Any) -> None:
+        with pytest.raises(ModelUnavailable):
+            decode(event(with_logprobs([entry], content="Hi")), DONE)
 
     @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
     def test_reasoning_by_either_name(self, key: str) -> None:
