@@ -1,0 +1,84 @@
+"""Documents in the order in which they came to be, as clients page through them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from graph.events import now_ms
+from graph.storage.port import Delete, Document, Order, Put, Storage
+
+T = TypeVar("T")
+
+_SCANNED = 100  # documents that are in memory at once while the wanted ones are looked for
+_PLACE = "place"
+_PLACE_MS = 3_600_000
+_SWEPT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """The documents of one kind under a parent, `decode`d. `label` picks by index; `wanted` by what they hold: the others
+    are read past, a few at a time."""
+
+    storage: Storage
+    tenant: str
+    kind: str
+    decode: Callable[[Document], T]
+    parent: str = ""
+    label: str | None = None
+    wanted: Callable[[T], bool] | None = None
+
+    async def position(self, id: str) -> int | None:
+        """Where a document of that id stands, or stood when it was removed within the last hour. None: nowhere."""
+        document = await self.storage.get(self.tenant, self.kind, id)
+        if document is not None:
+            return document.sequence if document.parent == self.parent else None
+        left = await self.storage.get(self.tenant, _PLACE, _place_id(self.kind, id))
+        return int(left.body) if left is not None and left.parent == self.parent else None
+
+    async def read(self, order: Order, after: int | None, before: int | None, limit: int) -> list[T]:
+        """The next ones behind `after`, up to `before`, in the direction of `order`."""
+        found: list[T] = []
+        page = limit if self.wanted is None else _SCANNED
+        while len(found) < limit:
+            documents = await self.storage.query(
+                self.tenant,
+                self.kind,
+                parent=self.parent,
+                label=self.label,
+                order=order,
+                after=after,
+                before=before,
+                limit=page,
+            )
+            decoded = map(self.decode, documents)
+            found += decoded if self.wanted is None else filter(self.wanted, decoded)
+            if len(documents) < page:
+                break
+            after = documents[-1].sequence
+            await asyncio.sleep(0)  # there may be thousands to read past: let requests pass
+        return found[:limit]
+
+
+def place(kind: str, document: Document) -> Put:
+    """The write that belongs to a document's `Delete`: whoever deletes what a page shows still gets the next page."""
+    return Put(
+        _PLACE,
+        _place_id(kind, document.id),
+        b"%d" % document.sequence,
+        parent=document.parent,
+        due=now_ms() + _PLACE_MS,
+    )
+
+
+async def sweep_places(storage: Storage) -> None:
+    """Forget some of the places whose time is over: more than one deletion leaves."""
+    for tenant, id in await storage.due(_PLACE, now_ms(), _SWEPT):
+        await storage.commit(tenant, Delete(_PLACE, id))
+
+
+def _place_id(kind: str, id: str) -> str:
+    return f"{kind}/{id}"
