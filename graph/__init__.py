@@ -6,6 +6,7 @@
   `prompt`, `citations`, `limits`.
 - A request on its way in: `intake`, `outputs`, `history`, `window`.
 - The conversation log: `conversations`, `blocks`, `messages`, `attachments`, `said`.
+- What clients asked to keep, and lists to page through: `completions`, `listing`.
 - A run's leg, carried, written, ended: `carrier`, `work`, `recorder`, `chat_recorder`, `durable_recorder`, `failure`.
 - Durable runs, owned, taken over, expired: `runs`, `claims`, `lease`, `recovery`, `runtime/`.
 - What it stands on: `storage/`, `library/`, `tokens`, `vocabularies/`.

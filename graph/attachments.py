@@ -1,4 +1,5 @@
-"""Big data URLs in messages are stored once per conversation, as blobs named by their digest."""
+"""Big data URLs in messages are stored once per owner (a conversation, a stored completion), as blobs named by their
+digest."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ _MARK = "blob:"
 
 def blob_key(conversation_id: str, digest: str) -> str:
     """Where a conversation's data stands."""
-    return f"conversation/{conversation_id}/{digest}"
+    return f"{_owner(conversation_id)}/{digest}"
 
 
 def digests(message: Message) -> list[str]:
@@ -29,6 +30,25 @@ def reference(url: str) -> str:
     if not url.startswith("data:") or len(url) <= THRESHOLD:
         return url
     return _MARK + hashlib.blake2b(url.encode(), digest_size=16).hexdigest()
+
+
+async def put(storage: Storage, tenant: str, owner: str, mark: str, url: str) -> None:
+    """Store the data that a mark stands for."""
+    await storage.put_blob(tenant, _key(owner, mark), url.encode())
+
+
+async def get(storage: Storage, tenant: str, owner: str, mark: str) -> str:
+    """What a mark stands for; a text that only looks like one stands for itself."""
+    try:
+        chunks = [chunk async for chunk in storage.get_blob(tenant, _key(owner, mark))]
+    except KeyError:
+        return mark
+    return b"".join(chunks).decode()
+
+
+async def delete(storage: Storage, tenant: str, owner: str, mark: str) -> None:
+    """Remove the data that a mark stands for, if it is there."""
+    await storage.delete_blob(tenant, _key(owner, mark))
 
 
 async def stow(storage: Storage, tenant: str, conversation_id: str, message: Message) -> Message:
@@ -52,7 +72,7 @@ async def _stow_part(storage: Storage, tenant: str, conversation_id: str, part: 
     url = _url(part)
     if url is None or (short := reference(url)) == url:
         return part
-    await storage.put_blob(tenant, blob_key(conversation_id, short.removeprefix(_MARK)), url.encode())
+    await put(storage, tenant, _owner(conversation_id), short, url)
     return _with_url(part, short)
 
 
@@ -60,12 +80,15 @@ async def _fetch_part(storage: Storage, tenant: str, conversation_id: str, part:
     url = _url(part)
     if url is None or not url.startswith(_MARK):
         return part
-    key = blob_key(conversation_id, url.removeprefix(_MARK))
-    try:
-        chunks = [chunk async for chunk in storage.get_blob(tenant, key)]
-    except KeyError:  # a client's own URL that only looks like ours
-        return part
-    return _with_url(part, b"".join(chunks).decode())
+    return _with_url(part, await get(storage, tenant, _owner(conversation_id), url))
+
+
+def _owner(conversation_id: str) -> str:
+    return f"conversation/{conversation_id}"
+
+
+def _key(owner: str, mark: str) -> str:
+    return f"{owner}/{mark.removeprefix(_MARK)}"
 
 
 def _url(part: Part) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, Final, Literal, overload
+from urllib.parse import urlencode
 
 import orjson
 from starlette.types import ASGIApp
@@ -14,6 +15,7 @@ from servers.in_process import Exchange, exchange, frames
 from servers.objects import WireObject, as_objects
 
 Stream = AsyncGenerator[WireObject, None]
+_COMPLETIONS: Final = "/v1/chat/completions"
 _STATUS: Final = {SERVER: 500, "rate_limit_error": 429}
 
 
@@ -40,7 +42,27 @@ class OpenAIAdapter:
     async def create_chat_completion(self, *, stream: bool | None = None, **fields: Any) -> WireObject | Stream:
         """Answer `messages`. With `stream`, the chunks as they come; leaving their loop cancels the run (at once where it
         is left by `aclosing`)."""
-        return await self._ask("POST", "/v1/chat/completions", {"stream": stream, **fields})
+        return await self._ask("POST", _COMPLETIONS, {"stream": stream, **fields})
+
+    async def list_chat_completions(self, **query: Any) -> WireObject:
+        """A page of the stored completions: `model`, `metadata`, `limit`, `order`, `after`, `before`."""
+        return await self._read("GET", _COMPLETIONS, query=query)
+
+    async def get_chat_completion(self, completion_id: str) -> WireObject:
+        """A stored completion."""
+        return await self._read("GET", f"{_COMPLETIONS}/{completion_id}")
+
+    async def list_chat_completion_messages(self, completion_id: str, **query: Any) -> WireObject:
+        """A page of the messages that a stored completion answers: `limit`, `order`, `after`, `before`."""
+        return await self._read("GET", f"{_COMPLETIONS}/{completion_id}/messages", query=query)
+
+    async def update_chat_completion(self, completion_id: str, **fields: Any) -> WireObject:
+        """Change the `metadata` of a stored completion."""
+        return await self._read("POST", f"{_COMPLETIONS}/{completion_id}", fields)
+
+    async def delete_chat_completion(self, completion_id: str) -> WireObject:
+        """Delete a stored completion."""
+        return await self._read("DELETE", f"{_COMPLETIONS}/{completion_id}")
 
     async def list_models(self) -> WireObject:
         """The models that clients are told of."""
@@ -50,15 +72,19 @@ class OpenAIAdapter:
         """A model by any name that a request may use."""
         return await self._read("GET", f"/v1/models/{model}")
 
-    async def _read(self, method: str, path: str, fields: dict[str, Any] | None = None) -> WireObject:
-        answer = await self._ask(method, path, fields)
+    async def _read(
+        self, method: str, path: str, fields: dict[str, Any] | None = None, query: Mapping[str, Any] | None = None
+    ) -> WireObject:
+        answer = await self._ask(method, path, fields, query)
         assert isinstance(answer, WireObject)
         return answer
 
-    async def _ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> WireObject | Stream:
+    async def _ask(
+        self, method: str, path: str, fields: dict[str, Any] | None = None, query: Mapping[str, Any] | None = None
+    ) -> WireObject | Stream:
         body = b"" if fields is None else orjson.dumps(fields)
         async with AsyncExitStack() as stack:
-            asked = await stack.enter_async_context(exchange(self._app(), method, path, body))
+            asked = await stack.enter_async_context(exchange(self._app(), method, path, _query(query or {}), body))
             status, headers = await asked.begin()
             if status == 200 and headers["content-type"].startswith("text/event-stream"):
                 return _chunks(asked, stack.pop_all())
@@ -67,6 +93,16 @@ class OpenAIAdapter:
             raise _error(status, answer)
         assert isinstance(answer, WireObject)
         return answer
+
+
+def _query(fields: Mapping[str, Any]) -> bytes:
+    """A query as clients write it: `metadata[key]=value` for what is within an object."""
+    pairs: dict[str, Any] = {}
+    for name, value in fields.items():
+        pairs |= (
+            {f"{name}[{key}]": each for key, each in value.items()} if isinstance(value, Mapping) else {name: value}
+        )
+    return urlencode({name: value for name, value in pairs.items() if value is not None}).encode()
 
 
 async def _chunks(asked: Exchange, held: AsyncExitStack) -> Stream:

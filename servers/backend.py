@@ -109,6 +109,7 @@ class Backend:
         return tools
 
     async def _service(self, storage: Storage, models: Models, library: FolderLibrary, tools: Toolbox) -> Service:
+        from graph.completions import Completions
         from graph.engine import Engine
         from graph.tokens import open_tokenizer
         from servers.routing import routing
@@ -128,7 +129,7 @@ class Backend:
         self._engine = engine
         if self._alone:
             await engine.open()
-        return Service(s, engine, models, tokenizer, routing(s, models.find, crew.names))
+        return Service(s, engine, models, tokenizer, routing(s, models.find, crew.names), Completions(storage))
 
 
 def _load() -> None:

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Message, Scope
 class Exchange:
     """A request under way, and its answer as it comes. What nobody has read yet is kept: a slow reader slows nobody."""
 
-    def __init__(self, app: ASGIApp, method: str, path: str, body: bytes) -> None:
+    def __init__(self, app: ASGIApp, method: str, path: str, query: bytes, body: bytes) -> None:
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue()
         self._incoming.put_nowait({"type": "http.request", "body": body, "more_body": False})
-        self._task = asyncio.create_task(self._run(app, _scope(method, path)))
+        self._task = asyncio.create_task(self._run(app, _scope(method, path, query)))
 
     async def begin(self) -> tuple[int, dict[str, str]]:
         """The status and the headers, their names in lower case."""
@@ -46,9 +46,9 @@ class Exchange:
 
 
 @asynccontextmanager
-async def exchange(app: ASGIApp, method: str, path: str, body: bytes) -> AsyncIterator[Exchange]:
+async def exchange(app: ASGIApp, method: str, path: str, query: bytes, body: bytes) -> AsyncIterator[Exchange]:
     """A request; whoever leaves it hangs up."""
-    begun = Exchange(app, method, path, body)
+    begun = Exchange(app, method, path, query, body)
     try:
         yield begun
     finally:
@@ -66,7 +66,7 @@ async def frames(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
                     yield line.removeprefix(b"data: ")
 
 
-def _scope(method: str, path: str) -> Scope:
+def _scope(method: str, path: str, query: bytes) -> Scope:
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -75,7 +75,7 @@ def _scope(method: str, path: str) -> Scope:
         "scheme": "http",
         "path": path,
         "raw_path": quote(path).encode(),
-        "query_string": b"",
+        "query_string": query,
         "root_path": "",
         "headers": [(b"content-type", b"application/json"), (b"host", b"in-process")],
         "client": None,

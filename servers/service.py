@@ -12,6 +12,7 @@ from servers.settings import Settings
 
 if TYPE_CHECKING:
     from agents.models import Models
+    from graph.completions import Completions
     from graph.engine import Engine
     from graph.tokens import Tokenizer
 
@@ -25,6 +26,7 @@ class Service:
     models: Models
     tokenizer: Tokenizer
     routing: Routing
+    completions: Completions
 
 
 def service_of(request: Request) -> Service:

@@ -67,11 +67,15 @@ class Chunks:
     def close(self, tokens: Tokens | None = None) -> bytes:
         """The end of the stream: the usage frame where it was asked for and there is an answer, and `[DONE]`."""
         if self._ended_at is None:
-            return DONE if self.run.ended else _data(errors.internal().body) + DONE
+            return DONE if self.run.ended else self.fail(errors.internal())
         if tokens is None or not self._include_usage:
             return DONE
         counted = {"usage": usage(tokens, self.run), "metadata": metadata(self.run, self._ended_at)}
         return self._frames.closing(counted) + DONE
+
+    def fail(self, error: errors.ApiError) -> bytes:
+        """The end of a stream whose answer can't be given."""
+        return _data(error.body) + DONE
 
     def _durable(self, event: ev.Durable) -> bytes:
         match event:

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`."""
+"""`POST /v1/chat/completions`; what it has stored is served by `stored_routes`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from servers.chat_completions.conversation import as_header, asked_for, named
 from servers.chat_completions.decode import decode
 from servers.chat_completions.encode import completion, shown
 from servers.chat_completions.schema import ChatRequest
+from servers.chat_completions.stored import Keeper
+from servers.chat_completions.stored_routes import Update
+from servers.chat_completions.stored_routes import router as stored
 from servers.chat_completions.stream import AnswerStream
 from servers.chat_completions.usage import Tokens
 from servers.context import context_of
@@ -38,6 +41,7 @@ BODY: Final[dict[str, Any]] = {
 }
 
 router = APIRouter(tags=["Chat"])
+router.include_router(stored)
 
 
 @router.post(
@@ -47,12 +51,22 @@ router = APIRouter(tags=["Chat"])
 )
 async def create_chat_completion(request: Request) -> Response:
     service = service_of(request)
-    body = validated(ChatRequest, await read_json(request))
+    body, keeper = await _read(request, service)
     asked = await _decoded(request, service, body)
     run = await service.engine.start(asked)
     context_of(request.scope).run_id = run.id
-    answer = Answer(service, asked, run)
+    answer = Answer(service, asked, run, keeper)
     return await (answer.streamed(request, body) if body.stream else answer.whole(request))
+
+
+async def _read(request: Request, service: Service) -> tuple[ChatRequest, Keeper | None]:
+    """The body, and who keeps its completion where it asks for that."""
+    sent = await read_json(request)
+    body = validated(ChatRequest, sent)
+    if not body.store:
+        return body, None
+    metadata = validated(Update, {"metadata": body.metadata}).metadata or {}
+    return body, Keeper(service.completions, context_of(request.scope).tenant, sent["messages"], metadata)
 
 
 async def _decoded(request: Request, service: Service, body: ChatRequest) -> RunRequest:
@@ -70,10 +84,11 @@ async def _decoded(request: Request, service: Service, body: ChatRequest) -> Run
 
 
 class Answer:
-    """A run on its way to the client. `run` is as it was accepted: it says where this answer begins."""
+    """A run on its way to the client. `run` is as it was accepted: it says where this answer begins. `keeper` has stored
+    the completion before its end goes out."""
 
-    def __init__(self, service: Service, asked: RunRequest, run: Run) -> None:
-        self._service, self._asked, self._run = service, asked, run
+    def __init__(self, service: Service, asked: RunRequest, run: Run, keeper: Keeper | None = None) -> None:
+        self._service, self._asked, self._run, self._keeper = service, asked, run, keeper
         self._first_item = len(run.items)
         self._headers = {"x-conversation-id": as_header(named(run))}
 
@@ -87,7 +102,9 @@ class Answer:
         if error := of_run(run):
             raise error
         tokens = await self._tokens(run, counting)
-        body = completion(run, tokens, at=now_ms(), first_item=self._first_item, fingerprint=self._fingerprint)
+        body = self._completion(run, tokens)
+        if self._keeper:
+            await self._keeper.keep(body)
         headers = {**self._headers, "x-agents-used": ", ".join(run.agents_used)}
         return Response(orjson.dumps(body), headers=headers, media_type="application/json")
 
@@ -95,7 +112,7 @@ class Answer:
         """The answer as it is made."""
         include_usage = bool(body.stream_options and body.stream_options.include_usage)
         chunks = Chunks(self._run, include_usage=include_usage, fingerprint=self._fingerprint)
-        stream = AnswerStream(self._service.engine, self._run, chunks, self._counter(include_usage))
+        stream = AnswerStream(self._service.engine, self._run, chunks, self._settler(include_usage))
         try:
             async with self._attended(request):
                 await stream.begin()
@@ -109,13 +126,20 @@ class Answer:
 
         return EventStream(stream.frames(), left, self._headers)
 
-    def _counter(self, wanted: bool) -> Callable[[Run], Awaitable[Tokens | None]]:
+    def _settler(self, include_usage: bool) -> Callable[[Run], Awaitable[Tokens | None]]:
+        wanted = include_usage or self._keeper is not None
         counting = asyncio.create_task(self._service.tokenizer.counted(self._asked.messages)) if wanted else None
 
-        async def count(run: Run) -> Tokens | None:
-            return await self._tokens(run, counting) if counting else None
+        async def settle(run: Run) -> Tokens | None:
+            tokens = await self._tokens(run, counting) if counting else None
+            if tokens and self._keeper:
+                await self._keeper.keep(self._completion(run, tokens))
+            return tokens
 
-        return count
+        return settle
+
+    def _completion(self, run: Run, tokens: Tokens) -> dict[str, Any]:
+        return completion(run, tokens, at=now_ms(), first_item=self._first_item, fingerprint=self._fingerprint)
 
     async def _tokens(self, run: Run, counting: Awaitable[list[int]]) -> Tokens:
         """What the request had and what the answer has, as tiktoken counts them."""

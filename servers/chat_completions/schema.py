@@ -223,6 +223,7 @@ class ChatRequest(Wire):
     conversation_id: str | None = None
     history: Literal["auto", "full"] | None = None
     metadata: dict[str, Any] | None = None
+    store: bool | None = None
 
     stream: bool | None = None
     stream_options: StreamOptions | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -11,9 +12,10 @@ from graph.errors import NotFound, RunEnded
 from graph.events import CallAnswered, Event, RunStarted
 from graph.journal import Position
 from graph.run import Run
+from graph.storage.port import StorageError
 from servers.chat_completions.chunks import Chunks
 from servers.chat_completions.usage import Tokens
-from servers.errors import of_run
+from servers.errors import of_exception, of_run
 
 if TYPE_CHECKING:
     from graph.engine import Engine
@@ -21,16 +23,20 @@ if TYPE_CHECKING:
 PATIENCE: Final = 5.0  # seconds that a stream waits for its first sign of life, to be a status code if it fails at once
 
 
+logger = logging.getLogger(__name__)
+
+
 class AnswerStream:
-    """`begin`, then `frames`; `leave` whatever happens. `count` gives the tokens of a run that has been answered."""
+    """`begin`, then `frames`; `leave` whatever happens. `settle` does what is due before the end of an answer goes
+    out, and gives its tokens where they were counted."""
 
     def __init__(
-        self, engine: Engine, run: Run, chunks: Chunks, count: Callable[[Run], Awaitable[Tokens | None]]
+        self, engine: Engine, run: Run, chunks: Chunks, settle: Callable[[Run], Awaitable[Tokens | None]]
     ) -> None:
         self._engine = engine
         self._tenant, self._id = run.tenant, run.id
         self._chunks = chunks
-        self._count = count
+        self._settle = settle
         self._batches = engine.follow(run.tenant, run.id, Position(run.journal_length, 0))
         self._waiting: asyncio.Task[Sequence[Event]] | None = None
         self._ready = b""
@@ -64,8 +70,7 @@ class AnswerStream:
                 if ready:
                     yield ready
                     ready = b""
-        tokens = await self._count(self._chunks.run) if self._chunks.answered else None
-        yield ready + self._chunks.close(tokens)
+        yield await self._end(ready)
 
     async def leave(self) -> None:
         """Nobody reads any more: a run that is not over is cancelled."""
@@ -76,6 +81,15 @@ class AnswerStream:
         if not self._chunks.over:
             with suppress(RunEnded, NotFound):
                 await self._engine.cancel(self._tenant, self._id)
+
+    async def _end(self, ready: bytes) -> bytes:
+        """The last piece. It waits for what has to be done before an answer ends; where that fails there is no end."""
+        try:
+            tokens = await self._settle(self._chunks.run) if self._chunks.answered else None
+        except StorageError as error:
+            logger.error("storage failed at the end of run %s: %s", self._id, error, exc_info=error)
+            return self._chunks.fail(of_exception(error))
+        return ready + self._chunks.close(tokens)
 
     async def _rest(self) -> AsyncGenerator[Sequence[Event], None]:
         if self._waiting is not None:

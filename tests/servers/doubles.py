@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from agents.models import Models
+from graph.completions import Completions
 from graph.events import Event
 from graph.journal import Position
 from graph.request import RunRequest
@@ -111,6 +112,7 @@ class ScriptedBackend(Backend):
             cast(Models, Fingerprints()),
             open_tokenizer("gpt-4"),
             routing(self._settings, Models().find),
+            Completions(storage),
         )
 
     async def drain(self, seconds: float) -> None:

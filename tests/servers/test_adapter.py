@@ -151,3 +151,22 @@ async def test_without_a_server() -> None:
     async with create_openai_adapter(tools=[ledger], storage_url="memory://") as adapter:
         told = await adapter.create_chat_completion(messages=[user("Call ledger with year 2024")])
     assert "7 in 2024" in told.choices[0].message.content
+
+
+async def test_stored_completions() -> None:
+    async with opened() as server:
+        adapter = server.get_adapter()
+        ids = []
+        for topic in ("tea", "tea & milk"):
+            said = await adapter.create_chat_completion(messages=HELLO, store=True, metadata={"topic": topic})
+            ids.append(said.id)
+        assert [each.id for each in (await adapter.list_chat_completions(limit=5, after=None)).data] == ids
+        (found,) = (await adapter.list_chat_completions(metadata={"topic": "tea & milk"}, model="cortex-flow")).data
+        assert found == await adapter.get_chat_completion(ids[1])
+        (message,) = (await adapter.list_chat_completion_messages(ids[0], order="desc")).data
+        assert message.content == "Hello!"
+        assert (await adapter.update_chat_completion(ids[0], metadata={})).metadata == {}
+        assert (await adapter.delete_chat_completion(ids[0])).deleted
+        with pytest.raises(ApiError) as raised:
+            await adapter.get_chat_completion(ids[0])
+        assert (raised.value.status, raised.value.code) == (404, "not_found")

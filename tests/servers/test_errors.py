@@ -106,7 +106,9 @@ def test_an_answer_is_no_error(story: stories.Story) -> None:
     [
         ("GET", "/nope"),
         ("POST", "/v1/nope"),
-        ("GET", "/v1/chat/completions"),
+        ("PUT", "/v1/chat/completions"),
+        ("GET", "/v1/chat/completions/"),
+        ("PUT", "/v1/chat/completions/some"),
         ("DELETE", "/v1/models"),
         ("POST", "/health"),
         ("GET", "/v1/models/"),

@@ -18,4 +18,11 @@ async def test_what_this_is(serve: Serve) -> None:
 
 async def test_the_routes_are_described(serve: Serve) -> None:
     described = (await ask(await serve(), "GET", "/openapi.json")).json()
-    assert set(described["paths"]) == {"/", "/v1/chat/completions", "/v1/models", "/v1/models/{name}"}
+    assert set(described["paths"]) == {
+        "/",
+        "/v1/chat/completions",
+        "/v1/chat/completions/{completion_id}",
+        "/v1/chat/completions/{completion_id}/messages",
+        "/v1/models",
+        "/v1/models/{name}",
+    }
