@@ -15,12 +15,18 @@ class ChatCortexFlow(ChatOpenAI):
 
     - `conversation_id`, here or in a call (`llm.invoke(text, conversation_id=...)`, `llm.bind(...)`), names it.
     - `include_progress`: streams tell the agents' work too.
+    - What `dumpd` writes, `load(..., allowed_objects=[ChatCortexFlow], valid_namespaces=["servers"])` reads.
     - A message's `response_metadata` has the server's `conversation_id` and `metadata` (`agents_used` and so on), its
       `additional_kwargs` the agents' work as `reasoning_content`; the sum of a stream's chunks has the same.
     """
 
     conversation_id: str | None = None
     include_progress: bool = False
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Where LangChain's `load` finds this class."""
+        return ["servers", "clients"]
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
