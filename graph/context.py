@@ -81,7 +81,7 @@ class Context:
     def mint(self) -> str:
         """A fresh call id of this run."""
         self._minted += 1
-        return call_id(self.run_id, self.fence, self._minted)
+        return call_id(self.run_id, self.fence, self._minted, told=not self.request.calls_by_name)
 
     def tool_context(self) -> ToolContext:
         return ToolContext(self.request.tenant, self.library, self.citations.cite, self.request.search)

@@ -17,6 +17,7 @@ import orjson
 
 from agents.models.port import FilePart, ImagePart, Message, TextPart, ToolCall
 from graph.attachments import reference
+from graph.ids import is_untold
 
 Digest = str
 START: Digest = ""
@@ -117,6 +118,11 @@ def chains(incoming: Iterable[Unit]) -> list[tuple[Digest, Digest]]:
     return list(zip(digests, chain(START, digests), strict=True))
 
 
+def same_calls(one: Iterable[ToolCall], other: Iterable[ToolCall]) -> bool:
+    """Whether two messages make the same calls, as far as a client can tell."""
+    return list(map(_call, one)) == list(map(_call, other))
+
+
 def _common_prefix(incoming: Sequence[Unit], count: int, stored: Sequence[tuple[Digest, Digest]]) -> int:
     """The longest k such that the first k units of both are the same."""
     known = chains(incoming)
@@ -146,12 +152,13 @@ def _says_something(message: Message) -> bool:
 
 
 def _digest(group: Sequence[Message]) -> Digest:
+    answered = _known_id(group[0].tool_call_id)
     if len(group) == 1 and isinstance(group[0].content, str) and not group[0].tool_calls:  # nearly always
-        return _hash(orjson.dumps([group[0].role, _text(group[0]), (), (), group[0].tool_call_id]))
+        return _hash(orjson.dumps([group[0].role, _text(group[0]), (), (), answered]))
     texts = [text for text in map(_text, group) if text]
     others = [other for message in group for other in _others(message)]
     calls = [_call(call) for message in group for call in message.tool_calls]
-    return _hash(orjson.dumps([group[0].role, " ".join(texts), others, calls, group[0].tool_call_id]))
+    return _hash(orjson.dumps([group[0].role, " ".join(texts), others, calls, answered]))
 
 
 def _text(message: Message) -> str:
@@ -176,7 +183,11 @@ def _call(call: ToolCall) -> list[Any]:
         arguments = orjson.dumps(orjson.loads(call.arguments or "{}"), option=orjson.OPT_SORT_KEYS).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested too deep
         arguments = call.arguments
-    return [call.id, call.name, arguments]
+    return [_known_id(call.id), call.name, arguments]
+
+
+def _known_id(id: str | None) -> str | None:
+    return None if id is None or is_untold(id) else id
 
 
 def _hash(data: str | bytes) -> Digest:

@@ -11,7 +11,9 @@ import secrets
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PREFIXES = ("thread_", "conv_")
 _BARE = re.compile(r"[0-9A-Za-z]{24}")
-_CALL = re.compile(r"call_([0-9A-Za-z]{24})_[0-9]+_[0-9]+")
+_CALL = re.compile(r"(?:call|func)_([0-9A-Za-z]{24})_[0-9]+_[0-9]+")
+_UNTOLD = ("func_", "function_")
+_LONGEST = 40  # characters of a call's id, as OpenAI's clients expect
 _SPACE = 62**24
 
 
@@ -37,9 +39,19 @@ def conversation_id(name: str) -> str:
     return name
 
 
-def call_id(run_id: str, fence: int, number: int) -> str:
-    """The id of a run's call: at most 40 characters, as OpenAI's clients expect."""
-    return f"call_{run_id}_{fence}_{number}"
+def call_id(run_id: str, fence: int, number: int, *, told: bool = True) -> str:
+    """The id of a run's call. Not `told`: its client knows the function's name alone."""
+    return f"{'call' if told else 'func'}_{run_id}_{fence}_{number}"
+
+
+def untold_call(name: str, number: int) -> str:
+    """An id for a call of that function that came without one, `number` messages into its list."""
+    return f"function_{number}_{name}"[:_LONGEST]
+
+
+def is_untold(id: str) -> bool:
+    """Whether a client has never seen this id: nothing may depend on it when two lists are compared."""
+    return id.startswith(_UNTOLD)
 
 
 def run_of_call(id: str) -> str | None:

@@ -12,6 +12,7 @@ from graph.conversations import Conversations, Head, StoredWindow
 from graph.errors import ConversationBusy, NotFound, OutputsRefused
 from graph.history import Match
 from graph.ids import new_id, run_of_call
+from graph.items import Call
 from graph.outputs import Answered, answered_by, first_of, part, said_behind
 from graph.request import RunRequest
 from graph.run import Run
@@ -62,6 +63,8 @@ class Reception:
         """Raises `InvalidRequest` (and below), `ConversationBusy`."""
         incoming = [message for message in request.messages if message.role != "system"]
         answered = answered_by(request.messages)
+        if answered and answered.by_name:
+            answered = answered.addressed(await self._paused_calls(request))
         if answered and (resumed := await self._resume(request, incoming, answered)) is not None:
             return resumed
         return await self._begin(request, incoming)
@@ -94,7 +97,7 @@ class Reception:
         """The run that waits for these outputs; None where the server has forgotten it and the list says it all."""
         stored = None if request.durable else await self._waiting(request.tenant, answered)
         if stored is None:
-            if answered.by_list:
+            if answered.asking:
                 return None
             raise OutputsRefused("No tool call is waiting for these outputs.", param="messages")
         run, journal, version = stored
@@ -116,6 +119,19 @@ class Reception:
             if head.id == run.conversation_id:
                 return head
         return await self._conversations.load(request.tenant, run.conversation_id)
+
+    async def _paused_calls(self, request: RunRequest) -> Sequence[Call]:
+        """The open calls of the run that waits in the request's conversation."""
+        if request.conversation is None:
+            return ()
+        head = await self._conversations.find(request.tenant, request.conversation)
+        if head.paused is None:
+            return ()
+        try:
+            run, _, _ = await self._runs.load(request.tenant, head.paused)
+        except NotFound:
+            return ()
+        return run.open_calls
 
     async def _waiting(self, tenant: str, answered: Answered) -> tuple[Run, list[ev.Durable], int] | None:
         """The chat run that made these calls, if it still waits. A durable one is resumed by `Engine.resume` alone."""

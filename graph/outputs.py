@@ -5,22 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agents.models.port import Message
+from agents.models.port import Message, ToolCall
 from graph.conversations import StoredWindow
 from graph.errors import OutputsRefused
-from graph.ids import run_of_call
-from graph.items import Answer
+from graph.history import same_calls
+from graph.ids import is_untold, run_of_call
+from graph.items import Answer, Call
 from graph.run import Run
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The end of a list that answers calls: the tool messages, and what the user says after them. `by_list`: what was
-    asked stands in the list too."""
+    """The end of a list that answers calls: the tool messages, and what the user says after them. `asking` is the message
+    with the calls, where it stands in the list too."""
 
     outputs: tuple[Message, ...]
     after: tuple[Message, ...]
-    by_list: bool
+    asking: Message | None
+
+    @property
+    def by_name(self) -> bool:
+        """Whether the outputs name their functions alone: whose call each is has still to be found."""
+        ids = [message.tool_call_id or "" for message in self.outputs]
+        return all(is_untold(id) and run_of_call(id) is None for id in ids)
+
+    def addressed(self, calls: Sequence[Call]) -> Answered:
+        """The same as outputs of these open calls, by name; unchanged where they are none of theirs."""
+        ids = {call.name: call.id for call in calls}
+        asked = [ToolCall(call.id, call.name, call.arguments) for call in calls]
+        if self.asking and not same_calls(self.asking.tool_calls, asked):
+            return self
+        if not all(message.name in ids for message in self.outputs):
+            return self
+        outputs = [replace(message, tool_call_id=ids[str(message.name)]) for message in self.outputs]
+        return replace(self, outputs=tuple(outputs))
 
 
 def answered_by(messages: Sequence[Message]) -> Answered | None:
@@ -34,7 +52,7 @@ def answered_by(messages: Sequence[Message]) -> Answered | None:
     if start:
         _refuse_partial(incoming[start - 1], outputs)
     after = tuple(message for message in incoming[start:] if message.role != "tool")
-    return Answered(tuple(outputs), after, by_list=start > 0)
+    return Answered(tuple(outputs), after, incoming[start - 1] if start else None)
 
 
 def _refuse_strangers(messages: Sequence[Message]) -> None:

@@ -25,6 +25,7 @@ class RunRequest:
     - `label`: the model's name as the client wrote it; it is echoed, never interpreted.
     - `params`: sampling of the calls that produce the answer. `max_tokens` and `stop` in it are kept on the answer itself.
     - `search`: what it wants of web searches, where this service has one.
+    - `calls_by_name`: the client knows a call by its function's name, as OpenAI's first clients did: one at a time, no id.
     - `tools`: the client's; `watched`: somebody reads the answer as it is produced; `progress`: the agents' work too.
     - `durable`: written before `start` returns, and brought to an end whatever happens to the process.
     - `timeout`: seconds until the run expires; None = the engine's default.
@@ -40,6 +41,7 @@ class RunRequest:
     label: str = ""
     instructions: str | None = None
     tools: tuple[ToolSpec, ...] = ()
+    calls_by_name: bool = False
     params: Params = field(default_factory=Params)
     watched: bool = False
     progress: bool = False

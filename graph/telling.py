@@ -38,7 +38,7 @@ class PartialCall:
 @dataclass(slots=True)
 class Telling:
     """Tells one turn of `agent`. Without `live`, nothing is told before the turn is whole; `answer_only` drops words
-    that turn out to be commentary. `logprobs` are told with the text where they were asked for.
+    that turn out to be commentary, `one_call` all calls of the client's tools behind the first. `logprobs` are told with the text where they were asked for.
 
     Parts are told one after the other, the text and then the calls, and recorded as they were told: a blank text opens
     no message, a text ends where the first call begins, and a turn that a limit has cut makes no calls.
@@ -53,6 +53,7 @@ class Telling:
     max_tokens: int | None = None
     progress: bool = False
     answer_only: bool = False
+    one_call: bool = False
     logprobs: LogprobQueue | None = None
     message_id: str = field(default_factory=new_id)
     finish: FinishReason = "stop"
@@ -63,6 +64,7 @@ class Telling:
     _weighed: list[TokenLogprob] = field(default_factory=list)
     _toolless: bool = False
     _calls: dict[int, PartialCall] = field(default_factory=dict)
+    _passed_over: set[int] = field(default_factory=set)
 
     def tell(self, batch: Sequence[Piece]) -> bool:
         """Tell a batch; False once a limit has cut the text and no more is wanted."""
@@ -167,16 +169,25 @@ class Telling:
             self._add_to_call(part)
 
     def _add_to_call(self, part: CallPart) -> None:
+        if part.index in self._passed_over:
+            return
         call = self._calls.get(part.index) or self._new_call(part)
+        if call is None:
+            self._passed_over.add(part.index)
+            return
         arguments = _writable(part.arguments)
         call.arguments += arguments
         if arguments and not call.held:
             self.emit(ev.CallDelta(call.id, arguments))
 
-    def _new_call(self, part: CallPart) -> PartialCall:
+    def _new_call(self, part: CallPart) -> PartialCall | None:
+        """The call that a fragment begins; None where the client is not to get it."""
         name = _writable(part.name or "")
+        kind = self.kinds.get(name, "server")
+        if self.one_call and kind == "client" and any(call.kind == kind for call in self._calls.values()):
+            return None
         held = bool(self._calls) or not self.live
-        call = PartialCall(self.mint(), name, self.kinds.get(name, "server"), held=held)
+        call = PartialCall(self.mint(), name, kind, held=held)
         self._calls[part.index] = call
         if not held:
             self.emit(ev.CallStarted(call.id, call.name, call.kind))

@@ -104,6 +104,7 @@ def _telling(context: Context, agent: str) -> Telling:
         live=context.request.watched and not json_only,
         progress=context.request.progress,
         answer_only=json_only,
+        one_call=params.parallel_tool_calls is False,
         logprobs=LogprobQueue() if params.logprobs else None,
     )
 

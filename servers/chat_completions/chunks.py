@@ -125,6 +125,8 @@ class Chunks:
     def _call(self, id: str, name: str) -> bytes:
         index = self._calls[id] = len(self._calls)
         self._told[id] = 0
+        if self.run.request.calls_by_name:
+            return self._frames.delta({"function_call": {"name": name, "arguments": ""}})
         start = {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}}
         return self._frames.delta({"tool_calls": [start]})
 
@@ -132,6 +134,8 @@ class Chunks:
         if not arguments:
             return b""
         self._told[id] += len(arguments)
+        if self.run.request.calls_by_name:
+            return self._frames.delta({"function_call": {"arguments": arguments}})
         more = {"index": self._calls[id], "function": {"arguments": arguments}}
         return self._frames.delta({"tool_calls": [more]})
 

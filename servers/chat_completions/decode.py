@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
 from agents.models.port import Params, ToolSpec
@@ -13,6 +14,7 @@ from servers.chat_completions.messages import decode_messages
 from servers.errors import BadRequest
 from servers.routing import Route
 
+_EITHER_OR: Final = tuple(product(("functions", "function_call"), ("tools", "tool_choice")))
 _TEXT_ONLY: Final = "This server answers in text alone."
 
 
@@ -42,6 +44,7 @@ def decode(
         model=route.model,
         label=label,
         tools=_tools(body),
+        calls_by_name=_calls_by_name(body),
         params=_params(body),
         watched=bool(body.stream),
         progress=bool(body.stream) and asked,
@@ -62,8 +65,10 @@ def _refuse_unsupported(body: wire.ChatRequest) -> None:
             "top_logprobs",
             "invalid_value",
         )
-    if body.functions:
-        raise _unsupported("functions", "Use 'tools' instead.")
+    for old, new in _EITHER_OR:
+        if getattr(body, old) and getattr(body, new):
+            why = f"Invalid value for '{old}': it can't stand beside '{new}'."
+            raise BadRequest(why, old, "mutually_exclusive_parameters")
 
 
 def _unsupported(param: str, reason: str) -> BadRequest:
@@ -81,7 +86,7 @@ def _params(body: wire.ChatRequest) -> Params:
         max_tokens=body.max_completion_tokens or body.max_tokens,
         stop=_stop(body.stop),
         tool_choice=_tool_choice(body),
-        parallel_tool_calls=body.parallel_tool_calls,
+        parallel_tool_calls=False if _calls_by_name(body) else body.parallel_tool_calls,
         response_format=_response_format(body),
         logprobs=body.logprobs or None,
         top_logprobs=body.top_logprobs,
@@ -116,12 +121,19 @@ def _extra(body: wire.ChatRequest) -> Mapping[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def _calls_by_name(body: wire.ChatRequest) -> bool:
+    """Whether the client speaks of functions as OpenAI's first clients did."""
+    return bool(body.functions) or (not body.tools and any(message.role == "function" for message in body.messages))
+
+
 def _tools(body: wire.ChatRequest) -> tuple[ToolSpec, ...]:
     """The client's functions; tools of other kinds are nobody's."""
-    functions = [tool.function for tool in body.tools or () if isinstance(tool, wire.FunctionTool)]
+    tools = [tool.function for tool in body.tools or () if isinstance(tool, wire.FunctionTool)]
+    functions = body.functions or tools
     specs = {each.name: ToolSpec(each.name, each.description, each.parameters, each.strict) for each in functions}
     if len(specs) < len(functions):
-        raise BadRequest("Invalid value for 'tools': the names of functions must differ.", "tools", "invalid_value")
+        param = "functions" if body.functions else "tools"
+        raise BadRequest(f"Invalid value for '{param}': the names of functions must differ.", param, "invalid_value")
     if isinstance(body.tool_choice, wire.AllowedChoice):
         return tuple(specs[name] for name in _known(_named(body.tool_choice.allowed_tools.tools), specs))
     return tuple(specs.values())
@@ -129,9 +141,12 @@ def _tools(body: wire.ChatRequest) -> tuple[ToolSpec, ...]:
 
 def _tool_choice(body: wire.ChatRequest) -> str | Mapping[str, Any] | None:
     offered = {spec.name for spec in _tools(body)}
-    match body.tool_choice:
+    match body.tool_choice or body.function_call:
         case None:
             return None
+        case wire.FunctionName(name=name):
+            _known([name], offered, "function_call")
+            return {"type": "function", "function": {"name": name}}
         case wire.AllowedChoice(allowed_tools=allowed):
             return allowed.mode
         case wire.NamedChoice(function=function):
@@ -147,12 +162,9 @@ def _named(choices: Sequence[wire.NamedChoice]) -> list[str]:
     return [choice.function.name for choice in choices]
 
 
-def _known(names: Sequence[str], offered: Mapping[str, Any] | set[str]) -> Sequence[str]:
+def _known(names: Sequence[str], offered: Mapping[str, Any] | set[str], param: str = "tool_choice") -> Sequence[str]:
     for name in names:
         if name not in offered:
-            raise BadRequest(
-                f"Invalid value for 'tool_choice': no function {name!r:.100} is offered.",
-                "tool_choice",
-                "invalid_value",
-            )
+            why = f"Invalid value for '{param}': no function {name!r:.100} is offered."
+            raise BadRequest(why, param, "invalid_value")
     return names

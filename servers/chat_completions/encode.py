@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from agents.models import port
@@ -11,7 +12,7 @@ from servers.chat_completions.conversation import named
 from servers.chat_completions.logprobs import logprobs, tokens_of
 from servers.chat_completions.usage import Tokens, metadata, usage
 
-Finish = Literal["stop", "length", "content_filter", "tool_calls"]
+Finish = Literal["stop", "length", "content_filter", "tool_calls", "function_call"]
 
 PARAGRAPH: Final = "\n\n"  # between the words before a call and the answer
 
@@ -59,7 +60,7 @@ def identity(run: Run, kind: str, fingerprint: str | None) -> dict[str, Any]:
 def finish_reason(run: Run) -> Finish:
     """Why the answer ends here."""
     if run.status == "requires_action":
-        return "tool_calls"
+        return "function_call" if run.request.calls_by_name else "tool_calls"
     if run.status == "incomplete":
         return "content_filter" if run.incomplete_reason == "content_filter" else "length"
     return "stop"
@@ -70,14 +71,18 @@ def _message(run: Run, first_item: int) -> dict[str, Any]:
     body: dict[str, Any] = {"role": "assistant", "content": message.text, "refusal": None}
     if message.tool_calls:
         body["content"] = message.text or None
-        body["tool_calls"] = [_call(call) for call in message.tool_calls]
+        body |= _calls(run, message.tool_calls)
     if found := citations(run, first_item):
         body["annotations"] = found
     return body
 
 
-def _call(call: port.ToolCall) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+def _calls(run: Run, calls: Sequence[port.ToolCall]) -> dict[str, Any]:
+    functions = [{"name": call.name, "arguments": call.arguments} for call in calls]
+    if run.request.calls_by_name:
+        return {"function_call": functions[0]}
+    pairs = zip(calls, functions, strict=True)
+    return {"tool_calls": [{"id": call.id, "type": "function", "function": function} for call, function in pairs]}
 
 
 def citations(run: Run, first_item: int = 0) -> list[dict[str, Any]]:

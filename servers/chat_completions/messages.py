@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import orjson
 
 from agents.models.port import FilePart, ImagePart, Message, Part, TextPart, ToolCall
+from graph.ids import untold_call
 from servers.chat_completions import schema as wire
 from servers.errors import BadRequest
 
@@ -28,7 +29,7 @@ def _decode(message: wire.Message, place: str, before: Sequence[Message]) -> Mes
             return Message("tool", _content(message), message.name, tool_call_id=message.tool_call_id)
         case "function":
             _require(message.name, f"{place}.name")
-            return Message("tool", _content(message), tool_call_id=_answered(message.name, before))
+            return Message("tool", _content(message), message.name, tool_call_id=_answered(message.name, place, before))
         case role:
             if "content" not in message.model_fields_set:
                 _require(None, f"{place}.content")
@@ -39,14 +40,19 @@ def _assistant(message: wire.Message, before: Sequence[Message]) -> Message:
     calls = [ToolCall(call.id, call.function.name, _arguments(call.function)) for call in message.tool_calls or ()]
     if message.function_call:  # OpenAI's first kind of call had no id
         name = message.function_call.name
-        calls.append(ToolCall(f"function_{len(before)}_{name}"[:40], name, _arguments(message.function_call)))
+        calls.append(ToolCall(untold_call(name, len(before)), name, _arguments(message.function_call)))
     return Message("assistant", _content(message), message.name, tuple(calls))
 
 
-def _answered(name: str | None, before: Sequence[Message]) -> str:
-    """The id of the newest call of that function, which a legacy `function` message answers."""
+def _answered(name: str | None, place: str, before: Sequence[Message]) -> str:
+    """The id of the newest call of that function, which a legacy `function` message answers. Where the list tells nothing
+    of the assistant's part, the call is to be found in the conversation."""
     calls = (call for message in reversed(before) for call in reversed(message.tool_calls))
-    return next((call.id for call in calls if call.name == name), f"function_{name}"[:40])
+    found = next((call.id for call in calls if call.name == name), None)
+    if found is None and any(message.role == "assistant" for message in before):
+        why = f"{place} has the output of the function {name!r:.100}, which no assistant message has called."
+        raise BadRequest(why, f"{place}.name", "invalid_value")
+    return found or untold_call(str(name), len(before))
 
 
 def _arguments(call: wire.FunctionCall) -> str:

@@ -15,6 +15,7 @@ INT64: Final = 2**63
 MAX_MESSAGES: Final = 10_000
 MAX_PARTS: Final = 10_000
 MAX_TOOLS: Final = 1_000
+MAX_FUNCTIONS: Final = 128
 MAX_BIASES: Final = 10_000
 
 
@@ -157,6 +158,15 @@ ToolChoice = Annotated[
 ]
 
 
+def _called(value: Any) -> str:
+    return "~word" if isinstance(value, str) else "~named"
+
+
+FunctionChoice = Annotated[
+    Annotated[Literal["none", "auto"], Tag("~word")] | Annotated[FunctionName, Tag("~named")], Discriminator(_called)
+]
+
+
 class JsonSchema(Wire):
     model_config = ConfigDict(extra="allow")
 
@@ -244,11 +254,12 @@ class ChatRequest(Wire):
     tools: Annotated[list[Tool], Field(fail_fast=True)] | None = Field(None, max_length=MAX_TOOLS)
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
+    functions: Annotated[list[Function], Field(fail_fast=True)] | None = Field(None, max_length=MAX_FUNCTIONS)
+    function_call: FunctionChoice | None = None
 
     web_search_options: WebSearchOptions | None = None
 
     # Known, and refused by name where they ask for something: nobody here could do it.
-    functions: list[Any] | None = None
     modalities: list[str] | None = None
     audio: dict[str, Any] | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graph.ids import call_id, conversation_id, is_bare, new_id, run_of_call
+from graph.ids import call_id, conversation_id, is_bare, is_untold, new_id, run_of_call, untold_call
 
 
 def test_a_new_id_is_bare_and_its_own() -> None:
@@ -24,6 +24,14 @@ def test_a_call_names_its_run() -> None:
         id = call_id(run_id, fence, number)
         assert len(id) <= 40
         assert run_of_call(id) == run_id
+        assert not is_untold(id)
+        untold = call_id(run_id, fence, number, told=False)
+        assert (run_of_call(untold), is_untold(untold), len(untold)) == (run_id, True, len(id))
+
+
+def test_a_call_without_an_id_gets_one_that_names_no_run() -> None:
+    id = untold_call("weather" * 9, 12)
+    assert (run_of_call(id), is_untold(id), len(id)) == (None, True, 40)
 
 
 @pytest.mark.parametrize(

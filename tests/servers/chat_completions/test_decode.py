@@ -15,6 +15,7 @@ from servers.invalid import validated
 from servers.routing import Route
 
 USER = {"role": "user", "content": "Hi"}
+FUNCTION = {"name": "f", "description": "d", "parameters": {"type": "object"}}
 TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
 
 
@@ -160,8 +161,8 @@ def test_functions_as_they_were_called_once() -> None:
         {"role": "function", "name": "f", "content": "2"},
     ]
     _, first, one, second, two = decoded(messages=old).messages
-    assert one == Message("tool", "1", tool_call_id=first.tool_calls[0].id)
-    assert two == Message("tool", "2", tool_call_id=second.tool_calls[0].id)
+    assert one == Message("tool", "1", "f", tool_call_id=first.tool_calls[0].id)
+    assert two == Message("tool", "2", "f", tool_call_id=second.tool_calls[0].id)
     assert one.tool_call_id != two.tool_call_id
 
 
@@ -185,6 +186,22 @@ def test_the_choice_of_a_tool(choice: Any, meant: Any, offered: list[str]) -> No
     request = decoded(tools=[TOOL, {"function": {"name": "g"}}], tool_choice=choice)
     assert request.params.tool_choice == meant
     assert [tool.name for tool in request.tools] == offered
+
+
+@pytest.mark.parametrize(
+    ("choice", "meant"),
+    [
+        (None, None),
+        ("auto", "auto"),
+        ("none", "none"),
+        ({"name": "f"}, {"type": "function", "function": {"name": "f"}}),
+    ],
+)
+def test_functions_are_tools_that_are_called_one_at_a_time(choice: Any, meant: Any) -> None:
+    request = decoded(functions=[FUNCTION], function_call=choice)
+    assert request.tools == (ToolSpec("f", "d", {"type": "object"}),)
+    assert (request.params.tool_choice, request.params.parallel_tool_calls) == (meant, False)
+    assert request.calls_by_name
 
 
 @pytest.mark.parametrize("choice", ["auto", "none"])
@@ -267,7 +284,16 @@ CALL = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
         ({"logprobs": True, "top_logprobs": -1}, "top_logprobs", "integer_below_min_value"),
         ({"modalities": ["text", "audio"]}, "modalities", "unsupported_value"),
         ({"audio": {"voice": "x"}}, "audio", "unsupported_value"),
-        ({"functions": [{"name": "f"}]}, "functions", "unsupported_value"),
+        ({"functions": [{}]}, "functions[0].name", "missing_required_parameter"),
+        ({"functions": [FUNCTION] * 129}, "functions", "array_above_max_length"),
+        ({"functions": [FUNCTION, FUNCTION]}, "functions", "invalid_value"),
+        ({"functions": [FUNCTION], "tools": [TOOL]}, "functions", "mutually_exclusive_parameters"),
+        ({"functions": [FUNCTION], "tool_choice": "auto"}, "functions", "mutually_exclusive_parameters"),
+        ({"function_call": "auto", "tools": [TOOL]}, "function_call", "mutually_exclusive_parameters"),
+        ({"functions": [FUNCTION], "function_call": {"name": "g"}}, "function_call", "invalid_value"),
+        ({"functions": [FUNCTION], "function_call": {}}, "function_call.name", "missing_required_parameter"),
+        ({"functions": [FUNCTION], "function_call": "required"}, "function_call", "invalid_value"),
+        ({"functions": [FUNCTION], "function_call": 5}, "function_call", "invalid_type"),
         ({"metadata": []}, "metadata", "invalid_type"),
         ({"history": "some"}, "history", "invalid_value"),
         ({"tools": [5]}, "tools[0]", "invalid_type"),
