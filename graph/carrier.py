@@ -20,7 +20,7 @@ from graph.failure import failed
 from graph.intake import Intake
 from graph.items import Turn
 from graph.recorder import Recorder, cut_off
-from graph.run import Run
+from graph.run import ANSWERED, Run
 from graph.state import End, Wait, newest_turn, step
 from graph.storage.port import StorageError
 from graph.team import build_team, run_team
@@ -32,12 +32,14 @@ _REMEMBERED_WEIGHED = 16  # of these, with logprobs: megabytes each
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What is carried: the work, who writes it down, what its entry agent reads, and the request it began with (chat)."""
+    """What is carried: the work, who writes it down, what its entry agent reads, and the request it began with (chat).
+    `siblings` are at work beside it, for the same request: they stand or fall together."""
 
     work: Work
     recorder: Recorder
     prompt: Sequence[Message]
     intake: Intake | None = None
+    siblings: Sequence[Work] = ()
 
 
 class Carrier:
@@ -118,7 +120,7 @@ class Carrier:
             return
         work.end()
         work.inner = None  # its error would keep all that the work has read
-        if work.run.ended and not work.run.request.durable:
+        if (work.run.ended or not work.kept) and not work.run.request.durable:
             work.run = replace(work.run, request=replace(work.run.request, messages=(), tools=()))  # may be large
             self._remember(work)
 
@@ -157,6 +159,7 @@ class Carrier:
         timer = _expiry(leg.work)
         try:
             await _finish(leg, await self._outcome(leg))
+            _share_fate(leg)
         finally:
             timer.cancel()
             self.forget(leg.work.run.id)
@@ -175,6 +178,9 @@ class Carrier:
         if leg.intake is not None:
             await leg.recorder.record(*_opening(leg.intake))
         await run_team(self._team, context, leg.work.run.items)
+        if leg.work.kept:  # nothing is written of a request that fails
+            for sibling in leg.siblings:
+                await sibling.over.wait()
 
 
 def _expiry(work: Work) -> asyncio.TimerHandle:
@@ -198,12 +204,22 @@ async def _finish(leg: Leg, error: BaseException | None) -> None:
         leg.recorder.give_up(broken)
 
 
+def _share_fate(leg: Leg) -> None:
+    """A run that has ended without an answer takes its siblings with it."""
+    if leg.siblings and leg.work.run.status not in ANSWERED:
+        for sibling in leg.siblings:
+            sibling.fall_with(leg.work.journal[-1])
+
+
 def _last_events(work: Work, error: BaseException | None) -> list[ev.Durable]:
     match work.stop:
         case "cancel":
             return [ev.CancelRequested(), ev.RunCancelled()]
         case "expired":
             return [ev.RunExpired()]
+        case "sibling":
+            assert work.fate is not None
+            return [work.fate]
         case "handover" | None:
             return _natural_end(work, error)
         case _:

@@ -15,7 +15,7 @@ from graph.history import Match
 from graph.intake import Intake
 from graph.messages import StoredMessage
 from graph.recorder import TRIES, Last, Stores, abandoned, cut_off, stands
-from graph.run import Run, fold
+from graph.run import ANSWERED, Run, fold
 from graph.said import answered, received
 from graph.storage.port import Append, Conflict, Put, StorageError, Write
 from graph.work import LostRun, Work
@@ -25,7 +25,8 @@ PAUSE_MS = 24 * 3_600_000
 
 
 class ChatRecorder:
-    """Writes a chat run at the end of its leg: messages, head, run and journal together, or nothing."""
+    """Writes a chat run at the end of its leg: messages, head, run and journal together, or nothing. Nothing at all of one
+    that is not kept."""
 
     def __init__(self, stores: Stores, work: Work, intake: Intake) -> None:
         self._stores = stores
@@ -42,7 +43,7 @@ class ChatRecorder:
         run = reduce(fold, events, self._work.run)
         if run.status == "requires_action":
             run = replace(run, expires_at=ev.now_ms() + PAUSE_MS)
-        if run.status in ("completed", "incomplete", "requires_action"):
+        if run.status in ANSWERED and self._work.kept:
             await self._write(run, events)
         self._work.tell(events)
 

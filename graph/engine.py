@@ -17,7 +17,7 @@ from graph.claims import Claims
 from graph.context import Context, Limits, ModelSource
 from graph.conversations import Conversations
 from graph.errors import InvalidRequest, OutputsRefused, Overloaded, RunEnded, ShuttingDown
-from graph.intake import Intake, Output, Reception
+from graph.intake import Intake, Output, Reception, beside
 from graph.items import Answer
 from graph.journal import Position, replay
 from graph.lease import Lease
@@ -115,14 +115,29 @@ class Engine:
         (not 0 where the request's tool outputs took up a run that waited). Raises `InvalidRequest`, `ConversationBusy`,
         `Overloaded`, `ShuttingDown`.
         """
-        self._refuse_if_full(request)
+        if not request.durable:
+            [run] = await self.start_many(request, 1)
+            return run
+        self._refuse_if_draining()
         if request.params.logprobs:
             self._refuse_unweighed(request)
-        if not request.durable:
-            return self._carried(await self._reception.receive(request))
         run = await self._claims.accept(request)
         await self._runtime.submit(run.tenant, run.id)
         return run
+
+    async def start_many(self, request: RunRequest, count: int) -> tuple[Run, ...]:
+        """Accept a chat request that is answered so many times, by runs side by side: all of them, or none.
+
+        The first is what `start` would return: it joins the conversation. The others are never written, and the process
+        alone knows them. They stand or fall together: the first is not over before the others are, and the first that
+        ends without an answer (it fails, it is cancelled) ends all others the same way. Raises what `start` raises.
+        """
+        self._refuse_if_full(count)
+        if request.params.logprobs:
+            self._refuse_unweighed(request)
+        intake = await self._reception.receive(request)
+        self._refuse_if_full(count)
+        return self._carried(intake, count)
 
     async def follow(
         self, tenant: str, run_id: str, after: Position | None = None
@@ -194,10 +209,17 @@ class Engine:
             await self._claims.execute(tenant, run_id)
         return work.run if work.run.ended else replace(work.run, status="cancelling")
 
-    def _refuse_if_full(self, request: RunRequest) -> None:
+    def _refuse_if_draining(self) -> None:
         if self._draining:
             raise ShuttingDown("The server is shutting down. Try again in a moment.")
-        if not request.durable and self.running >= self.settings.max_concurrent_runs:
+
+    def _refuse_if_full(self, count: int) -> None:
+        self._refuse_if_draining()
+        most = self.settings.max_concurrent_runs
+        if count > most:
+            sentence = f"Invalid value for 'n': no more than {most} runs can be at work at once here."
+            raise InvalidRequest(sentence, "n", "integer_above_max_value")
+        if self.running + count > most:
             raise Overloaded("Too many runs are at work. Try again in a moment.")
 
     def _refuse_unweighed(self, request: RunRequest) -> None:
@@ -213,14 +235,18 @@ class Engine:
                         "unsupported_value",
                     )
 
-    def _carried(self, intake: Intake) -> Run:
-        """A chat run, at work from now on."""
-        self._refuse_if_full(intake.run.request)
+    def _carried(self, intake: Intake, count: int) -> tuple[Run, ...]:
+        """Chat runs, at work from now on."""
         if not self._carrier.take(intake.run.id):
             raise OutputsRefused("These outputs have been submitted already.", param="messages")
-        work = Work(intake.run, intake.journal)
-        self._carrier.carry(Leg(work, ChatRecorder(self._stores, work, intake), intake.prompt, intake))
-        return intake.run
+        intakes = [intake, *(beside(intake, number) for number in range(1, count))]
+        works = [Work(each.run, each.journal, kept=each is intake) for each in intakes]
+        for each, work in zip(intakes, works, strict=True):
+            self._carrier.take(each.run.id)
+            recorder = ChatRecorder(self._stores, work, each)
+            siblings = [other for other in works if other is not work]
+            self._carrier.carry(Leg(work, recorder, each.prompt, each, siblings))
+        return tuple(each.run for each in intakes)
 
     async def _load(self, tenant: str, run_id: str) -> tuple[Run, Sequence[ev.Durable], int]:
         """A stored run with its journal and its version, expired where its time is over."""

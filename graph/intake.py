@@ -20,6 +20,7 @@ from graph.runs import Runs
 from graph.tokens import Tokenizer
 
 _PER_MESSAGE = 8
+_SEEDS_END = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,19 @@ class Intake:
     version: int = 0
     outputs: tuple[Output, ...] = ()
     inserted: tuple[tuple[int, Message], ...] = ()
+
+
+def beside(intake: Intake, number: int) -> Intake:
+    """The same request for one more run, beside the first: it goes on from where that stands, but under an id of its own,
+    and what earlier legs have spent is not its own. A seed is moved on, or all would say the same."""
+    request = intake.run.request
+    if request.params.seed is not None:
+        request = replace(request, params=replace(request.params, seed=_moved_on(request.params.seed, number)))
+    return replace(intake, run=replace(intake.run, id=new_id(), request=request, usage_by_agent={}))
+
+
+def _moved_on(seed: int, by: int) -> int:
+    return seed + by if seed + by < _SEEDS_END else seed - by
 
 
 class Reception:

@@ -23,6 +23,8 @@ Status = Literal[
     "expired",
 ]
 TERMINAL: frozenset[Status] = frozenset({"cancelled", "completed", "failed", "incomplete", "expired"})
+ANSWERED: frozenset[Status] = frozenset({"completed", "incomplete", "requires_action"})
+"""How a leg ends that has something for its client: an answer, or calls."""
 
 
 @dataclass(frozen=True, slots=True)

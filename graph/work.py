@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from graph import events as ev
 from graph.journal import OpenPart, Position, replay, retell_open
 from graph.run import Run, fold
 
-StopReason = Literal["cancel", "expired", "handover"]
+StopReason = Literal["cancel", "expired", "handover", "sibling"]
+T = TypeVar("T")
 
 
 class LostRun(Exception):
     """Another owner has taken this run: say nothing more."""
 
 
-class Follower:
-    """A reader of a run. Events that pile up between two reads are read together."""
+class Follower(Generic[T]):
+    """A reader of what happens. What piles up between two reads is read together."""
 
-    def __init__(self, first: Iterable[ev.Event]) -> None:
+    def __init__(self, first: Iterable[T] = ()) -> None:
         self._batch = list(first)
         self._closed = False
         self._wake: asyncio.Future[None] | None = None
 
-    def put(self, events: Iterable[ev.Event]) -> None:
+    def put(self, events: Iterable[T]) -> None:
         self._batch.extend(events)
         self._notify()
 
@@ -34,7 +35,7 @@ class Follower:
         self._closed = True
         self._notify()
 
-    async def batches(self) -> AsyncGenerator[Sequence[ev.Event], None]:
+    async def batches(self) -> AsyncGenerator[Sequence[T], None]:
         while True:
             if self._batch:
                 batch, self._batch = self._batch, []
@@ -54,20 +55,22 @@ class Work:
     """A run's leg in this process: from its start (or resumption) to its end (or next pause).
 
     `emit` tells live events, `tell` durable ones that have been written (or, for runs that are written at their end,
-    will be). One who follows late sees the same as one who was there from the start.
+    will be). One who follows late sees the same as one who was there from the start. `kept`: the store will know of it.
     """
 
-    def __init__(self, run: Run, journal: Sequence[ev.Durable] = ()) -> None:
+    def __init__(self, run: Run, journal: Sequence[ev.Durable] = (), *, kept: bool = True) -> None:
         self.run = run
+        self.kept = kept
         self.journal: list[ev.Durable] = list(journal)
         self.first_entry = len(self.journal)
         self.first_item = len(run.items)
         self.stop: StopReason | None = None
+        self.fate: ev.Durable | None = None
         self.carried = False  # whether what is known here is what is true
         self.inner: asyncio.Task[None] | None = None
         self.over = asyncio.Event()
         self._open: list[OpenPart] = []
-        self._followers: set[Follower] = set()
+        self._followers: set[Follower[ev.Event]] = set()
 
     def emit(self, event: ev.Live) -> None:
         """Tell a live event."""
@@ -122,6 +125,12 @@ class Work:
             self.stop = reason
             if self.inner is not None:
                 self.inner.cancel()
+
+    def fall_with(self, fate: ev.Durable) -> None:
+        """A run beside this one, for the same request, has ended like this, without an answer: so shall this one."""
+        if self.stop is None:
+            self.fate = fate
+            self.request_stop("sibling")
 
     @property
     def settled(self) -> bool:

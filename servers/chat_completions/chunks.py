@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, assert_never
 
 import orjson
@@ -16,21 +17,36 @@ from servers.chat_completions.conversation import named
 from servers.chat_completions.encode import PARAGRAPH, citations, finish_reason, identity
 from servers.chat_completions.logprobs import logprobs
 from servers.chat_completions.progress import Progress
-from servers.chat_completions.usage import Tokens, metadata, usage
+from servers.chat_completions.usage import Tokens, metadata, together, usage
 
 DONE: Final = b"data: [DONE]\n\n"
 
 
 class Chunks:
-    """The frames of one answer: `encode` for each thing that happens, then `close`.
+    """The frames of one choice, mostly the only one: `encode` for each thing that happens, then `close`.
 
     `run` is as it was accepted, and as it stands now afterwards; `over` once there is nothing more to encode: the answer is
     there, the client is asked, or the run has failed. With `include_usage`, `close` adds the usage frame,
     which then carries the metadata; else the last chunk does. The agents' work is shown where the request asks for it.
+
+    Further choices have an `index` and tell no metadata. The first, whose run gives the answer its id (`answer_id`), speaks
+    for its `siblings` too, which are over before it is.
     """
 
-    def __init__(self, run: Run, *, include_usage: bool = False, fingerprint: str | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        *,
+        include_usage: bool = False,
+        fingerprint: str | None = None,
+        index: int = 0,
+        answer_id: str | None = None,
+        siblings: Sequence[Chunks] = (),
+    ) -> None:
         self.run = run
+        self._index = index
+        self._answer_id = answer_id or run.id
+        self._siblings = siblings
         self._first_item = len(run.items)
         self._fingerprint = fingerprint
         self._include_usage = include_usage
@@ -46,6 +62,20 @@ class Chunks:
     def answered(self) -> bool:
         """Whether the answer came to its end."""
         return self._ended_at is not None
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs of the whole answer, as they stand now."""
+        return (self.run, *(sibling.run for sibling in self._siblings))
+
+    @property
+    def error(self) -> errors.ApiError | None:
+        """Why there is no answer; None as long as there may be one."""
+        return errors.of_run(self.run)
+
+    def is_sign_of_life(self, event: ev.Event) -> bool:
+        """Whether a model has answered: how a leg begins says nothing about that."""
+        return not isinstance(event, ev.RunStarted | ev.CallAnswered)
 
     def encode(self, event: ev.Event) -> bytes:
         """The frames of an event, which may be none."""
@@ -70,7 +100,8 @@ class Chunks:
             return DONE if self.run.ended else self.fail(errors.internal())
         if tokens is None or not self._include_usage:
             return DONE
-        counted = {"usage": usage(tokens, self.run), "metadata": metadata(self.run, self._ended_at)}
+        whole = together(self.runs)
+        counted = {"usage": usage(tokens, whole), "metadata": metadata(whole, self._ended_at)}
         return self._frames.closing(counted) + DONE
 
     def fail(self, error: errors.ApiError) -> bytes:
@@ -98,7 +129,7 @@ class Chunks:
                 return self._finish(at)
             case ev.RunFailed() | ev.RunCancelled() | ev.RunExpired():
                 self.over = True
-                return _data((errors.of_run(self.run) or errors.internal()).body)
+                return _data((self.error or errors.internal()).body)
             case _:
                 assert_never(event)
 
@@ -106,7 +137,8 @@ class Chunks:
         if self._begun:  # another owner goes on; what was said can't be unsaid
             return b""
         self._begun = True
-        self._frames = _Frames(self.run, self._fingerprint, self._include_usage)
+        shown = self.run if self.run.id == self._answer_id else replace(self.run, id=self._answer_id)
+        self._frames = _Frames(shown, self._index, self._fingerprint, self._include_usage)
         return self._frames.delta({"role": "assistant"})
 
     def _text(self, id: str, text: str, tokens: Sequence[TokenLogprob] = ()) -> bytes:
@@ -147,18 +179,19 @@ class Chunks:
         self.over, self._ended_at = True, at
         found = citations(self.run, self._first_item)
         cited = self._frames.delta({"annotations": found}) if found else b""
-        extra = {} if self._include_usage else {"metadata": metadata(self.run, at)}
+        quiet = self._include_usage or self._index
+        extra = {} if quiet else {"metadata": metadata(together(self.runs), at)}
         return cited + self._frames.delta({}, finish_reason(self.run), extra)
 
 
 class _Frames:
-    """Frames of one answer, put together from what they have in common: a delta of text costs one `dumps` of it."""
+    """Frames of one choice, put together from what they have in common: a delta of text costs one `dumps` of it."""
 
-    def __init__(self, run: Run, fingerprint: str | None, include_usage: bool) -> None:
+    def __init__(self, run: Run, index: int, fingerprint: str | None, include_usage: bool) -> None:
         self._head = b"data: " + orjson.dumps(identity(run, "chat.completion.chunk", fingerprint))[:-1]
         self._tail = b',"conversation_id":' + orjson.dumps(named(run)) + b"}\n\n"
         self._usage = b',"usage":null' if include_usage else b""
-        self._choice = self._head + b',"choices":[{"index":0,"delta":'
+        self._choice = self._head + b',"choices":[{"index":%d,"delta":' % index
         self._text_head = self._choice + b'{"content":'
         self._text_tail = b'},"logprobs":null,"finish_reason":null}]' + self._usage + self._tail
 

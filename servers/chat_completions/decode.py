@@ -55,8 +55,6 @@ def decode(
 
 def _refuse_unsupported(body: wire.ChatRequest) -> None:
     """Refuse by name what would change the answer and can't be done here."""
-    if body.n is not None and body.n > 1:
-        raise _unsupported("n", "One answer is given to a request.")
     if body.audio is not None or "audio" in (body.modalities or ()):
         raise _unsupported("modalities" if body.audio is None else "audio", _TEXT_ONLY)
     if body.top_logprobs is not None and not body.logprobs:

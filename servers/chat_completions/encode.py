@@ -10,7 +10,7 @@ from graph.items import Call, Message
 from graph.run import Run
 from servers.chat_completions.conversation import named
 from servers.chat_completions.logprobs import logprobs, tokens_of
-from servers.chat_completions.usage import Tokens, metadata, usage
+from servers.chat_completions.usage import Tokens, metadata, together, usage
 
 Finish = Literal["stop", "length", "content_filter", "tool_calls", "function_call"]
 
@@ -18,22 +18,24 @@ PARAGRAPH: Final = "\n\n"  # between the words before a call and the answer
 
 
 def completion(
-    run: Run, tokens: Tokens, *, at: int, first_item: int = 0, fingerprint: str | None = None
+    run: Run,
+    tokens: Tokens,
+    *,
+    at: int,
+    first_item: int = 0,
+    fingerprint: str | None = None,
+    siblings: Sequence[Run] = (),
 ) -> dict[str, Any]:
-    """The answer of a run that ended well or waits for its client. Its leg begins at `first_item`; `at` is now, in epoch
-    milliseconds."""
-    choice = {
-        "index": 0,
-        "message": _message(run, first_item),
-        "logprobs": logprobs(tokens_of(run, first_item)),
-        "finish_reason": finish_reason(run),
-    }
+    """The answer of a run that ended well or waits for its client. Its leg begins at `first_item`, and so do those of its
+    `siblings`, the further choices; `at` is now, in epoch milliseconds."""
+    runs = (run, *siblings)
+    whole = together(runs)
     return {
         **identity(run, "chat.completion", fingerprint),
-        "choices": [choice],
-        "usage": usage(tokens, run),
+        "choices": [_choice(index, each, first_item) for index, each in enumerate(runs)],
+        "usage": usage(tokens, whole),
         "conversation_id": named(run),
-        "metadata": metadata(run, at),
+        "metadata": metadata(whole, at),
     }
 
 
@@ -64,6 +66,15 @@ def finish_reason(run: Run) -> Finish:
     if run.status == "incomplete":
         return "content_filter" if run.incomplete_reason == "content_filter" else "length"
     return "stop"
+
+
+def _choice(index: int, run: Run, first_item: int) -> dict[str, Any]:
+    return {
+        "index": index,
+        "message": _message(run, first_item),
+        "logprobs": logprobs(tokens_of(run, first_item)),
+        "finish_reason": finish_reason(run),
+    }
 
 
 def _message(run: Run, first_item: int) -> dict[str, Any]:

@@ -238,7 +238,7 @@ class ChatRequest(Wire):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
-    n: int | None = Field(None, ge=1)
+    n: int | None = Field(None, ge=1, le=128)
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
     presence_penalty: Penalty | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agents.models.port import Usage
@@ -11,10 +12,23 @@ from graph.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The request's messages as sent, and the answer as shown: both can be checked with tiktoken."""
+    """The request's messages as sent, and the answer as shown (all its choices): both can be checked with tiktoken."""
 
     prompt: int
     completion: int
+
+
+def together(runs: Sequence[Run]) -> Run:
+    """The run that speaks for all choices of an answer: the first, with the agents and the usage of all."""
+    first, *others = runs
+    if not others:
+        return first
+    agents = dict.fromkeys(agent for run in runs for agent in run.agents_used)
+    spent: dict[str, Usage] = {}
+    for run in runs:
+        for agent, used in run.usage_by_agent.items():
+            spent[agent] = spent.get(agent, Usage()) + used
+    return replace(first, agents_used=tuple(agents), usage_by_agent=spent)
 
 
 def usage(tokens: Tokens, run: Run) -> dict[str, Any]:

@@ -43,11 +43,11 @@ class ScriptedEngine:
         self.cancelled = asyncio.Event()
         self.drained: list[float] = []
 
-    async def start(self, request: RunRequest) -> Run:
+    async def start_many(self, request: RunRequest, count: int) -> tuple[Run, ...]:
         if self.error:
             raise self.error
         self.requests.append(request)
-        return self.story.run
+        return (self.story.run,) * count
 
     async def follow(self, tenant: str, run_id: str, after: Position) -> AsyncGenerator[Sequence[Event], None]:
         assert (tenant, run_id, after) == (self.story.run.tenant, self.story.run.id, (self.story.run.journal_length, 0))

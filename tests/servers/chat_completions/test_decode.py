@@ -273,7 +273,7 @@ CALL = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
         ({"stream": "true"}, "stream", "invalid_type"),
         ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", "invalid_type"),
         ({"n": 0}, "n", "integer_below_min_value"),
-        ({"n": 2}, "n", "unsupported_value"),
+        ({"n": 129}, "n", "integer_above_max_value"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "array_above_max_length"),
         ({"stop": 5}, "stop", "invalid_type"),
         ({"stop": [5]}, "stop[0]", "invalid_type"),

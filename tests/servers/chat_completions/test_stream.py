@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import cast
 
 import pytest
 
 from graph.engine import Engine
+from graph.events import Event
+from graph.journal import Position
 from graph.run import Run
 from servers.chat_completions.chunks import Chunks
 from servers.chat_completions.stream import AnswerStream
@@ -19,15 +22,17 @@ from tests.servers.doubles import ScriptedEngine
 from tests.stories import Story
 
 
-def followed(engine: ScriptedEngine) -> AnswerStream:
-    async def count(run: Run) -> Tokens:
-        assert run == engine.story.end, "only what was answered is counted"
+def followed(engine: ScriptedEngine) -> AnswerStream[Event]:
+    async def count(runs: Sequence[Run]) -> Tokens:
+        assert list(runs) == [engine.story.end], "only what was answered is counted"
         return Tokens(1, 2)
 
-    return AnswerStream(cast(Engine, engine), engine.story.run, Chunks(engine.story.run, include_usage=True), count)
+    run = engine.story.run
+    batches = engine.follow(run.tenant, run.id, Position(run.journal_length))
+    return AnswerStream(cast(Engine, engine), batches, Chunks(run, include_usage=True), count)
 
 
-async def read(stream: AnswerStream) -> list[bytes]:
+async def read(stream: AnswerStream[Event]) -> list[bytes]:
     return [piece async for piece in stream.frames()]
 
 
