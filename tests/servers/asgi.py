@@ -10,6 +10,8 @@ from urllib.parse import unquote
 import orjson
 from starlette.types import ASGIApp, Message
 
+from tests.servers.openai_schema import CHAT, check_chat_answer
+
 
 class Connection:
     """One request, and what came back so far."""
@@ -26,6 +28,7 @@ class Connection:
         ended: bool = True,
     ) -> None:
         self.messages: list[Message] = []
+        self._is_chat = method == "POST" and path.endswith(CHAT)
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self._changed = asyncio.Event()
         self.reading = asyncio.Event()
@@ -62,9 +65,11 @@ class Connection:
             await self._changed.wait()
 
     async def over(self) -> Connection:
-        """Wait for the end of the exchange."""
+        """Wait for the end of the exchange. What chat requests are answered has to be what OpenAI describes."""
         async with asyncio.timeout(20):
             await self._task
+        if self._is_chat and self.started:
+            check_chat_answer(self.headers.get("content-type", ""), self.body)
         return self
 
     @property

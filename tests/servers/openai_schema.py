@@ -9,7 +9,12 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+CHAT = "/v1/chat/completions"
 DESCRIPTION = Path(__file__).parents[1] / "data" / "openai-openapi.json"
+_CHAT = {
+    "chat.completion": "CreateChatCompletionResponse",
+    "chat.completion.chunk": "CreateChatCompletionStreamResponse",
+}
 
 
 def check(name: str, value: Any) -> None:
@@ -18,6 +23,24 @@ def check(name: str, value: Any) -> None:
     plain = {key: each for key, each in value.items() if key != "metadata"}
     errors = [f"{error.json_path}: {error.message:.200}" for error in _validator(name).iter_errors(plain)]
     assert not errors, errors
+
+
+def check_chat(value: Any) -> None:
+    """Fail unless the value may be sent for a chat request: a completion, a chunk of a stream, or an error."""
+    if set(value) == {"error"}:
+        check("ErrorResponse", value)
+    else:
+        check(_CHAT[value["object"]], value)
+
+
+def check_chat_answer(content_type: str, body: bytes) -> None:
+    """Fail unless the body is an answer to a chat request, or the beginning of a stream that is one."""
+    if content_type.startswith("application/json"):
+        check_chat(json.loads(body))
+    elif content_type.startswith("text/event-stream"):
+        for line in body.split(b"\n")[:-1]:
+            if line.startswith(b"data: {"):
+                check_chat(json.loads(line.removeprefix(b"data: ")))
 
 
 @cache
