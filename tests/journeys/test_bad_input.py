@@ -162,8 +162,8 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     (_with(response_format={"type": "json_schema"}), "response_format.json_schema", "missing_required_parameter"),
     (_with(modalities=["text", "audio"]), "modalities", "unsupported_value"),
     (_with(audio={"voice": "alloy", "format": "wav"}), "audio", "unsupported_value"),
-    (_with(logprobs=True), "logprobs", "unsupported_value"),
-    (_with(functions=[{"name": "f"}]), "functions", "unsupported_value"),
+    (_with(top_logprobs=3), "top_logprobs", "invalid_value"),
+    (_with(functions=[{}]), "functions[0].name", "missing_required_parameter"),
 ]  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def test_outputs_of_calls_that_are_not_open(scripted: Server, stage: Stage, mess
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/chat/completions"),
+        ("PATCH", "/v1/chat/completions"),
         ("PUT", "/v1/chat/completions"),
         ("DELETE", "/v1/models"),
         ("POST", "/v1/chat/completions/"),
