@@ -69,8 +69,7 @@ class OpenAIPython:
 
     def __call__(self, step: Mapping[str, Any]) -> Told:
         added: list[Any] = [
-            {"role": "tool", "tool_call_id": id, "content": output}
-            for id, output in answered(step.get("outputs", ()), self._calls)
+            {**self._output(id), "content": output} for id, output in answered(step.get("outputs", ()), self._calls)
         ]
         added += [{"role": "user", "content": step["say"]}] if step.get("say") else []
         self._history += added
@@ -80,6 +79,12 @@ class OpenAIPython:
                 return self._seen(self._answer(client, self._body(added if step.get("alone") else self._history)))
             except openai.APIStatusError as error:
                 return refusal(error)
+
+    def _output(self, id: str) -> dict[str, str]:
+        """A legacy function's call has no id but its name."""
+        if "functions" in self._fields:
+            return {"role": "function", "name": id}
+        return {"role": "tool", "tool_call_id": id}
 
     def _body(self, messages: list[Any]) -> dict[str, Any]:
         body = {**self._fields, "messages": messages}
@@ -101,14 +106,16 @@ class OpenAIPython:
     def _seen(self, completion: Any) -> Told:
         (choice,) = completion.choices
         message = choice.message
-        calls = message.tool_calls or []
+        tools, legacy = message.tool_calls or [], [message.function_call] if message.function_call else []
         self._history.append(message.model_dump(exclude={"parsed"}, exclude_none=True))
-        self._calls = [call.id for call in calls]
+        self._calls = [call.id for call in tools] + [call.name for call in legacy]
+        called = [call.function for call in tools] + legacy
         return {
             "text": message.content or "",
-            "calls": [[call.function.name, json.loads(call.function.arguments)] for call in calls],
+            "calls": [[call.name, json.loads(call.arguments)] for call in called],
             "finish": choice.finish_reason,
             **({} if self._schema is None else {"parsed": json.loads(message.content)}),
+            **({"tokens": [each.token for each in choice.logprobs.content]} if choice.logprobs else {}),
         }
 
 
@@ -144,6 +151,7 @@ class LangChain:
         made_of: Any = ChatOpenAI  # its fields have aliases, which type checkers don't see
         request = self._request
         extra = {"conversation_id": request["conversation_id"]} if request.get("conversation_id") else None
+        likely = {name: request[name] for name in ("logprobs", "top_logprobs") if name in request}
         return made_of(
             model=request["model"],
             base_url=url,
@@ -152,6 +160,7 @@ class LangChain:
             extra_body=extra,
             streaming=request["stream"],
             http_client=http_client(),
+            **likely,
         )
 
     def _bound(self, model: Any) -> Any:
@@ -184,10 +193,12 @@ class LangChain:
     def _seen(self, message: AIMessage) -> Told:
         self._history.append(message)
         self._calls = [str(call["id"]) for call in message.tool_calls]
+        likely = message.response_metadata.get("logprobs")
         return {
             "text": message.text,
             "calls": [[call["name"], call["args"]] for call in message.tool_calls],
             "finish": message.response_metadata["finish_reason"],
+            **({"tokens": [each["token"] for each in likely["content"]]} if likely else {}),
         }
 
 

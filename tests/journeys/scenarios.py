@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tests.journeys.stage import lines
-from tests.replies import Call, Reply, transfer
+from tests.replies import Call, Reply, transfer, weighed
 from tests.upstream import Script, by_agent, in_order
 
 
@@ -42,26 +42,32 @@ FACT: Final = {
 
 @dataclass(frozen=True)
 class Request:
-    """What every request of a scenario has. `remembered`: it names its conversation. `schema`: of the answer wanted."""
+    """What every request of a scenario has. `remembered`: it names its conversation. `schema`: of the answer wanted.
+    `functions`: tools as OpenAI's first clients spoke of them. `top_logprobs`: how many, with the answer's tokens."""
 
     tools: tuple[Mapping[str, Any], ...] = (WEATHER, CLOCK)
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
     remembered: bool = False
     schema: Mapping[str, Any] | None = None
+    functions: tuple[Mapping[str, Any], ...] = ()
+    top_logprobs: int | None = None
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the client sees of an answer. `parsed` is the answer that was asked for by a schema."""
+    """What the client sees of an answer. `parsed` is the answer that was asked for by a schema, `tokens` are the tokens
+    whose probabilities came with it, `kind` is how calls are told."""
 
     text: str = ""
     calls: tuple[Call, ...] = ()
     parsed: Mapping[str, Any] | None = None
+    tokens: tuple[str, ...] | None = None
+    kind: Literal["tool_calls", "function_call"] = "tool_calls"
 
     @property
     def finish(self) -> str:
-        return "tool_calls" if self.calls else "stop"
+        return self.kind if self.calls else "stop"
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,19 @@ def _choice_again(choice: Any) -> Scenario:
         steps=(ASKED_ROME, Step(SUNNY, outputs=("sun",))),
         prompt=ROUND,
         without={"@ai-sdk/openai": insists, "@ai-sdk/openai-compatible": insists},
+    )
+
+
+def _function(alone: bool) -> Scenario:
+    """A call has no id: its function's name leads back to it."""
+    asked = Step(Seen(calls=(ROME,), kind="function_call"), say=ASK)
+    unknown = "It speaks of tools alone."
+    return Scenario(
+        ONE_CALL,
+        (asked, Step(SUNNY, outputs=("sun",), alone=alone)),
+        Request(tools=(), functions=(WEATHER["function"],), remembered=True),
+        prompt=ROUND,
+        without=dict.fromkeys(("langchain", "@ai-sdk/openai", "@ai-sdk/openai-compatible"), unknown),
     )
 
 
@@ -316,4 +335,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         (Step(Seen(parsed={"city": "Rome", "degrees": 21}), say=ASK),),
         Request(tools=(), schema=FACT),
     ),
+    "tokens and their probabilities": Scenario(
+        saying(Reply(chunks=["Hel", "lo, ", "you"], logprobs=[weighed("Hel"), weighed("lo", ", "), weighed("you")])),
+        (Step(Seen("Hello, you", tokens=("Hel", "lo", ", ", "you")), say="Hi"),),
+        Request(top_logprobs=2),
+        asked={"logprobs": True, "top_logprobs": 2},
+        without={"@ai-sdk/openai-compatible": "It has no place for them."},
+    ),
+    "a function": _function(alone=False),
+    "a function, its output alone": _function(alone=True),
 }

@@ -90,7 +90,8 @@ def fields(request: Request, stream: bool, new_id: Callable[[], str]) -> dict[st
     """The fields of every request, but those that have nothing to say."""
     given = {name: value for name, value in asdict(request).items() if value not in (None, ())}
     remembered = {"conversation_id": new_id()} if given.pop("remembered") else {}
-    return {"model": "cortex-flow", "stream": stream, **given, **remembered}
+    likely = {"logprobs": True} if "top_logprobs" in given else {}
+    return {"model": "cortex-flow", "stream": stream, **given, **likely, **remembered}
 
 
 def order(step: Step, url: str) -> dict[str, Any]:
@@ -104,7 +105,8 @@ def check(expected: Seen | Refused, told: Mapping[str, Any]) -> None:
             assert told == {"refused": status, "param": param}
         case Seen(parsed=None):
             calls = [list(call) for call in expected.calls]
-            assert told == {"text": expected.text, "calls": calls, "finish": expected.finish}
+            tokens = {} if expected.tokens is None else {"tokens": [*expected.tokens]}
+            assert told == {"text": expected.text, "calls": calls, "finish": expected.finish, **tokens}
         case Seen(parsed=parsed):
             assert told["parsed"] == parsed
 

@@ -14,7 +14,7 @@ const providers = {
   "@ai-sdk/openai": (url, request) => ({
     model: createOpenAI({ baseURL: url, apiKey: "dummy" }).chat(request.model),
     headers: headersOf(request.conversation_id),
-    providerOptions: { openai: only({ parallelToolCalls: request.parallel_tool_calls }) },
+    providerOptions: { openai: only({ parallelToolCalls: request.parallel_tool_calls, logprobs: request.top_logprobs }) },
   }),
   // Its options go into the body as they are.
   "@ai-sdk/openai-compatible": (url, request) => ({
@@ -38,6 +38,8 @@ function toolsOf(specs, results) {
   return Object.fromEntries(made);
 }
 
+const tokensOf = (likely) => (likely ? { tokens: likely.map((each) => each.token) } : {});
+
 const choiceOf = (choice) =>
   choice?.function ? { type: "tool", toolName: choice.function.name } : choice;
 
@@ -46,19 +48,21 @@ async function streamed(options) {
   const result = streamText({ ...options, onError: ({ error }) => (failure = error) });
   await result.consumeStream({ onError: (error) => (failure ??= error) });
   if (failure) throw failure;
-  const [text, toolCalls, finishReason, response] = await Promise.all([
+  const [text, toolCalls, finishReason, response, providerMetadata] = await Promise.all([
     result.text,
     result.toolCalls,
     result.finishReason,
     result.response,
+    result.providerMetadata,
   ]);
-  return { text, toolCalls, finishReason, response, output: options.output && (await result.output) };
+  const output = options.output && (await result.output);
+  return { text, toolCalls, finishReason, response, providerMetadata, output };
 }
 
 async function whole(options) {
   const result = await generateText(options);
-  const { text, toolCalls, finishReason, response } = result;
-  return { text, toolCalls, finishReason, response, output: options.output && result.output };
+  const { text, toolCalls, finishReason, response, providerMetadata } = result;
+  return { text, toolCalls, finishReason, response, providerMetadata, output: options.output && result.output };
 }
 
 const create = (provider) => (settings) => {
@@ -98,6 +102,7 @@ const create = (provider) => (settings) => {
         calls: loop ? [] : result.toolCalls.map((call) => [call.toolName, call.input]), // of all steps of a loop
         finish: FINISHES[result.finishReason] ?? result.finishReason,
         ...(schema && { parsed: result.output }),
+        ...tokensOf(result.providerMetadata?.openai?.logprobs),
       };
     } catch (error) {
       if (APICallError.isInstance(error))

@@ -17,8 +17,11 @@ const create = (Client) => (settings) => {
     return schema ? await completionsOf(client).parse(body) : await client.chat.completions.create(body);
   }
 
+  // A legacy function's call has no id but its name.
+  const output = (id) => (fields.functions ? { role: "function", name: id } : { role: "tool", tool_call_id: id });
+
   return async ({ say, outputs, alone, url, loop }) => {
-    const added = answers(outputs, calls).map(([id, content]) => ({ role: "tool", tool_call_id: id, content }));
+    const added = answers(outputs, calls).map(([id, content]) => ({ ...output(id), content }));
     if (say) added.push({ role: "user", content: say });
     history.push(...added);
     const body = { ...fields, messages: alone ? added : history, ...(conversation_id && { conversation_id }) };
@@ -29,11 +32,13 @@ const create = (Client) => (settings) => {
       const completion = await answer(client, body);
       const [choice] = completion.choices;
       history.push(choice.message);
-      calls = choice.message.tool_calls ?? [];
+      const { tool_calls: tools, function_call: legacy } = choice.message;
+      calls = legacy ? [{ id: legacy.name, function: legacy }] : (tools ?? []);
       return {
         text: choice.message.content ?? "",
         calls: calls.map((call) => [call.function.name, JSON.parse(call.function.arguments)]),
         finish: choice.finish_reason,
+        ...(choice.logprobs && { tokens: choice.logprobs.content.map((each) => each.token) }),
         ...(schema && { parsed: choice.message.parsed ?? JSON.parse(choice.message.content) }),
       };
     } catch (error) {

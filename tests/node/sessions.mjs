@@ -1,8 +1,10 @@
 // What the drivers share: a session is one user of one client, told line by line what to do.
 //
-// In:  {"open": settings} first, then steps: {"say": text, "outputs": [text, ...] or {id: text}, "alone": bool, "url": base}
-// Out: one line for each: {"opened": true}, or what the client saw: {"text", "calls": [[name, arguments]], "finish"},
-//      or {"refused": status, "param"}, or {"failed": stack} for what should not happen.
+// In:  {"open": settings} first, then steps: {"say": text, "outputs": [text, ...] or {id: text}, "alone": bool, "url": base,
+//      "loop": {name: output}}
+// Out: one line for each: {"opened": true}, or what the client saw: {"text", "calls": [[name, arguments]], "finish"} with
+//      "parsed" and "tokens" where they were asked for, or {"refused": status, "param"}, or {"failed": stack} for what
+//      should not happen.
 import { createInterface } from "node:readline";
 
 export async function serve(clients) {
