@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final
@@ -80,8 +81,13 @@ def ends_well(answer: Connection) -> None:
         *chunks, done = answer.events()
         assert done == "[DONE]"
         assert not any("error" in chunk for chunk in chunks), chunks[-1]
-        reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
-        assert [reason for reason in reasons if reason is not None] == reasons[-1:]
+        reasons = defaultdict(list)
+        for choice in (choice for chunk in chunks for choice in chunk["choices"]):
+            reasons[choice["index"]].append(choice["finish_reason"])
+        assert reasons
+        for *before, last in reasons.values():
+            assert last is not None
+            assert not any(before)
     else:
         assert answer.json()["object"] == "chat.completion"
 
