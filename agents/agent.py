@@ -23,6 +23,7 @@ from agents.models.port import (
     Params,
     Piece,
     Reasoning,
+    Refusal,
     Text,
     ToolCall,
     Usage,
@@ -55,7 +56,7 @@ class Reply:
 
     def add(self, piece: Piece) -> None:
         match piece:
-            case Text(text):
+            case Text(text) | Refusal(text):  # to who gave the task, both are a report
                 self.text += text
             case CallPart():
                 self._add_call(piece)

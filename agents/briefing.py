@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.agent import Agent
-from agents.models.port import Message
+from agents.models.port import Message, Part, TextPart
 
 REQUEST = "# The user's request"
 FINDINGS = "# Findings of the "
@@ -24,9 +24,12 @@ class Finding:
     text: str
 
 
-def brief(agent: Agent, task: str, request: str, findings: Sequence[Finding]) -> list[Message]:
-    """The prompt of an agent that was given a task."""
+def brief(
+    agent: Agent, task: str, request: str, findings: Sequence[Finding], attached: Sequence[Part] = ()
+) -> list[Message]:
+    """The prompt of an agent that was given a task. `attached` are the images and files that came with the request."""
     sections = [f"{REQUEST}\n\n{request}"] if request else []
     sections += [f"{FINDINGS}{finding.agent}\n\n{finding.text}" for finding in findings]
     sections.append(f"{TASK}\n\n{task}")
-    return [Message("system", agent.instructions), Message("user", "\n\n".join(sections))]
+    text = "\n\n".join(sections)
+    return [Message("system", agent.instructions), Message("user", (TextPart(text), *attached) if attached else text)]

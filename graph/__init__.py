@@ -3,7 +3,7 @@
 - What dialects call: `engine` (start, follow, resume, cancel).
 - Values: `request`, `run`, `items`, `events`, `journal`, `errors`, `ids`.
 - The team at work, turn by turn: `state` (what comes next), `team` (the graph), `turn`, `telling`, `delegation`, `context`, `table`,
-  `prompt`, `citations`, `limits`.
+  `prompt`, `citations`, `limits`, `answer_format` (`response_format`, kept; by `json_schema`).
 - A request on its way in: `intake`, `outputs`, `history`, `window`.
 - The conversation log: `conversations`, `blocks`, `messages`, `attachments`, `said`.
 - What clients asked to keep, and lists to page through: `completions`, `listing`.

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from agents.agent import Agent
 from agents.crew import Crew
-from agents.models.port import Message, Model
+from agents.models.port import Message, Model, Part, TextPart
 from agents.tools.port import Library, ToolContext
 from graph import events as ev
+from graph.answer_format import AnswerFormats
 from graph.citations import Citations
 from graph.ids import call_id
 from graph.items import CallKind
@@ -46,6 +47,7 @@ class Context:
     crew: Crew
     limits: Limits
     citations: Citations
+    formats: AnswerFormats
     emit: Callable[[ev.Live], None]
     record: Callable[..., Awaitable[None]]
     prompt: Sequence[Message] = ()
@@ -66,7 +68,17 @@ class Context:
     @property
     def user_text(self) -> str:
         """The newest words of the user."""
-        return next((message.text for message in reversed(self.prompt) if message.role == "user"), "")
+        return self._newest.text
+
+    @property
+    def attached(self) -> tuple[Part, ...]:
+        """The images and files that came with them."""
+        content = self._newest.content
+        return () if isinstance(content, str) else tuple(part for part in content if not isinstance(part, TextPart))
+
+    @property
+    def _newest(self) -> Message:
+        return next((message for message in reversed(self.prompt) if message.role == "user"), Message("user"))
 
     @property
     def system_text(self) -> str:

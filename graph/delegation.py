@@ -130,7 +130,7 @@ async def _carry_out(context: Context, assignment: Assignment, call: Call, items
     agent, task = assignment.agent, task_of(call)
     if not task:
         raise NoTask
-    prompt = brief(agent, task, context.user_text, findings(items))
+    prompt = brief(agent, task, context.user_text, findings(items), context.attached)
     params = Params(stream=context.request.progress)
     tools = context.crew.tools_of(agent)
     steps = agents.work(context.model(agent.name), prompt, tools, context.tool_context(), params)

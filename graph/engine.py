@@ -10,6 +10,7 @@ from agents.crew import Crew, crew_of
 from agents.models.port import ModelError
 from agents.tools.port import Library
 from graph import events as ev
+from graph.answer_format import AnswerFormats
 from graph.carrier import Carrier, Leg
 from graph.chat_recorder import ChatRecorder
 from graph.citations import Citations
@@ -76,8 +77,9 @@ class Engine:
         self._draining = False
         conversations = Conversations(storage, tokenizer, settings.anonymous_ttl_hours)
         self._stores = stores = Stores(storage, conversations, Runs(storage, conversations))
+        self._formats = AnswerFormats()
         self._reception = Reception(
-            conversations, stores.runs, tokenizer, settings.max_context_tokens, settings.run_timeout
+            conversations, stores.runs, tokenizer, self._formats, settings.max_context_tokens, settings.run_timeout
         )
         self._lease = Lease(storage)
         self._carrier = Carrier(self._context)
@@ -268,6 +270,7 @@ class Engine:
             crew=self._crew,
             limits=Limits(self.settings.max_iterations, self.settings.agent_timeout),
             citations=Citations(item for item in run.items if isinstance(item, Answer)),
+            formats=self._formats,
             emit=leg.work.emit if watched else _nobody_listens,
             record=leg.recorder.record,
             inserted=intake.inserted if intake else (),

@@ -40,8 +40,8 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class MessageCompleted:
-    """A text is whole, or was cut (`incomplete`). The only copy of the turn's text. `logprobs` are in no journal: they pass
-    by with the text."""
+    """A text is whole, or was cut (`incomplete`). The only copy of the turn's text. `refusal`: it is no answer, and says
+    why there is none. `logprobs` are in no journal: they pass by with the text."""
 
     message_id: str
     agent: str
@@ -49,6 +49,7 @@ class MessageCompleted:
     status: MessageStatus
     phase: Phase
     annotations: tuple[Annotation, ...] = ()
+    refusal: bool = False
     at: int = field(default_factory=now_ms)
     logprobs: tuple[TokenLogprob, ...] = ()
 
@@ -157,12 +158,13 @@ class RunIncomplete:
 @dataclass(frozen=True, slots=True)
 class RunFailed:
     """`code` is a word of `graph.errors.FailureCode`; `message` may be shown to the client. Where a model's provider
-    said so: its own `reason` for a refusal, and the seconds to wait before another try."""
+    said so: its own `reason` for a refusal, the seconds to wait before another try, and the request's field at fault."""
 
     code: str
     message: str
     reason: str | None = None
     retry_after: float | None = None
+    param: str | None = None
     at: int = field(default_factory=now_ms)
 
 
@@ -178,10 +180,11 @@ class RunExpired:
 
 @dataclass(frozen=True, slots=True)
 class MessageStarted:
-    """Live. A text begins."""
+    """Live. A text begins, or a refusal."""
 
     message_id: str
     agent: str
+    refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def failed(run_id: str, error: BaseException) -> ev.RunFailed:
     """The event for an error. What is a fault of ours is logged, and told without its details."""
     match error:
         case ModelError():
-            return ev.RunFailed(_code(error), error.message, error.code, error.retry_after)
+            return ev.RunFailed(_code(error), error.message, error.code, error.retry_after, error.param)
         case StorageError():
             log.error("run %s could not be written: %s", run_id, error)
             return ev.RunFailed("storage_unavailable", "The storage is not available. Nothing was stored; try again.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from agents.models.port import ImagePart, Message
 from graph import events as ev
 from graph import history, window
+from graph.answer_format import AnswerFormats
 from graph.conversations import Conversations, Head, StoredWindow
 from graph.errors import ConversationBusy, NotFound, OutputsRefused
 from graph.history import Match
@@ -65,16 +66,24 @@ class Reception:
     """Receives requests. `limit` is the window in tokens, `timeout` the seconds until a run expires."""
 
     def __init__(
-        self, conversations: Conversations, runs: Runs, tokenizer: Tokenizer, limit: int, timeout: float
+        self,
+        conversations: Conversations,
+        runs: Runs,
+        tokenizer: Tokenizer,
+        formats: AnswerFormats,
+        limit: int,
+        timeout: float,
     ) -> None:
         self._conversations = conversations
         self._runs = runs
         self._tokenizer = tokenizer
+        self._formats = formats
         self._limit = limit
         self._timeout = timeout
 
     async def receive(self, request: RunRequest) -> Intake:
         """Raises `InvalidRequest` (and below), `ConversationBusy`."""
+        await self._formats.check(request.params.response_format)
         incoming = [message for message in request.messages if message.role != "system"]
         answered = answered_by(request.messages)
         if answered and answered.by_name:

@@ -27,7 +27,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A text the client sees: the answer, or words spoken before a call."""
+    """A text the client sees: the answer, or words spoken before a call. `refusal`: it says why there is no answer."""
 
     id: str
     agent: str
@@ -36,6 +36,7 @@ class Message:
     phase: Phase
     annotations: tuple[Annotation, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

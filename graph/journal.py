@@ -124,8 +124,8 @@ def retell_open(parts: Iterable[OpenPart], told: int) -> Iterator[ev.Event]:
 def _retell(event: ev.Durable, told: int) -> Generator[ev.Event, None, int]:
     """Tell one entry again; returns what is left of `told`."""
     match event:
-        case ev.MessageCompleted(id, agent, text):
-            told = yield from _retell_part(ev.MessageStarted(id, agent), text, told, event.logprobs)
+        case ev.MessageCompleted(id, agent, text, refusal=refusal):
+            told = yield from _retell_part(ev.MessageStarted(id, agent, refusal), text, told, event.logprobs)
         case ev.CallCompleted(id, name, arguments, kind):
             told = yield from _retell_part(ev.CallStarted(id, name, kind), arguments, told)
     yield event

@@ -18,7 +18,7 @@ class StoredMessage:
     """`hidden` messages are a client's calls and their outputs: part of every prompt, of no list of messages.
 
     `tokens` counts the message for the window. `digest` and `chain` stand on the last message of each unit (see
-    `graph.history`); None means that the next message belongs to the same unit.
+    `graph.history`); None means that the next message belongs to the same unit. A `refusal` has its words as text.
     """
 
     id: str
@@ -33,6 +33,7 @@ class StoredMessage:
     digest: str | None = None
     chain: str | None = None
     annotations: tuple[Annotation, ...] = ()
+    refusal: bool = False
 
     def closing(self, digest: str | None, chain: str | None) -> StoredMessage:
         """The same message as the last one of its unit; with None, as one that is not."""
@@ -68,6 +69,7 @@ def to_dict(stored: StoredMessage) -> dict[str, Any]:
         "digest": stored.digest,
         "chain": stored.chain,
         "annotations": [asdict(each) for each in stored.annotations],
+        "refusal": stored.refusal,
     }
     return {key: value for key, value in fields.items() if value}
 
@@ -95,6 +97,7 @@ def from_dict(fields: Mapping[str, Any]) -> StoredMessage:
         digest=fields.get("digest"),
         chain=fields.get("chain"),
         annotations=tuple(_annotation(each) for each in fields.get("annotations", ())),
+        refusal=fields.get("refusal", False),
     )
 
 

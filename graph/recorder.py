@@ -79,8 +79,8 @@ def cut_off(work: Work) -> list[ev.Durable]:
     for part in work.open_parts:
         text = "".join(part.text)
         match part.start:
-            case ev.MessageStarted(id, agent):
-                closing.append(ev.MessageCompleted(id, agent, text, "incomplete", "answer"))
+            case ev.MessageStarted(id, agent, refusal):
+                closing.append(ev.MessageCompleted(id, agent, text, "incomplete", "answer", refusal=refusal))
             case ev.CallStarted(id, name, kind):
                 closing.append(ev.CallCompleted(id, name, text, kind))
     return closing

@@ -35,6 +35,7 @@ class Failure:
     message: str
     reason: str | None = None
     retry_after: float | None = None
+    param: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,14 @@ def _run_started(run: Run, event: ev.RunStarted) -> Changes:
 
 def _message_completed(run: Run, event: ev.MessageCompleted) -> Changes:
     message = Message(
-        event.message_id, event.agent, event.text, event.status, event.phase, event.annotations, event.logprobs
+        event.message_id,
+        event.agent,
+        event.text,
+        event.status,
+        event.phase,
+        event.annotations,
+        logprobs=event.logprobs,
+        refusal=event.refusal,
     )
     return {"items": (*run.items, message)}
 
@@ -164,7 +172,7 @@ def _incomplete(run: Run, event: ev.RunIncomplete) -> Changes:
 
 
 def _failed(run: Run, event: ev.RunFailed) -> Changes:
-    failure = Failure(event.code, event.message, event.reason, event.retry_after)
+    failure = Failure(event.code, event.message, event.reason, event.retry_after, event.param)
     return {"status": "failed", "ended_at": event.at, "required": (), "failure": failure}
 
 

@@ -42,4 +42,5 @@ def spoken(run_id: str, item: MessageItem, at: int) -> StoredMessage:
         phase=item.phase,
         status=item.status,
         annotations=item.annotations,
+        refusal=item.refusal,
     )

@@ -12,6 +12,7 @@ from agents.models.port import (
     Logprobs,
     Piece,
     Reasoning,
+    Refusal,
     Text,
     TokenLogprob,
     Usage,
@@ -41,7 +42,8 @@ class Telling:
     that turn out to be commentary, `one_call` all calls of the client's tools behind the first. `logprobs` are told with the text where they were asked for.
 
     Parts are told one after the other, the text and then the calls, and recorded as they were told: a blank text opens
-    no message, a text ends where the first call begins, and a turn that a limit has cut makes no calls.
+    no message, a text ends where the first call begins, and a turn that a limit has cut makes no calls. A turn whose first
+    words refuse is a refusal; where a model refuses in the middle of its answer, the words go on as text.
     """
 
     agent: str
@@ -60,6 +62,7 @@ class Telling:
     usage: Usage | None = None
     model: str | None = None
     text: str = ""
+    refusal: bool = False
     spoke: bool = False
     _weighed: list[TokenLogprob] = field(default_factory=list)
     _toolless: bool = False
@@ -71,6 +74,9 @@ class Telling:
         for piece in batch:
             match piece:
                 case Text(text):
+                    self._tell_text(_writable(text))
+                case Refusal(text):
+                    self._refuse()
                     self._tell_text(_writable(text))
                 case CallPart():
                     self._tell_call(piece)
@@ -91,6 +97,15 @@ class Telling:
         if self.gate.cut is None and not self._calls:
             self._show(self.gate.flush())
         self.finish = self.gate.cut or self.finish
+
+    def reword(self, text: str, *, refusal: bool = False) -> None:
+        """Say this in the place of what was heard, before anything is told. Probabilities go with what is left of that."""
+        start = self.text.find(text)
+        if start < 0:
+            self.logprobs = None
+        elif self.logprobs:
+            self.logprobs.take(self.text[:start])
+        self.text, self.refusal = text, refusal
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -130,8 +145,20 @@ class Telling:
             self.emit(ev.TextDelta(self.message_id, "", late))
         cut = phase == "answer" and self.finish in ("length", "content_filter")
         status: MessageStatus = "incomplete" if cut else "completed"
-        weighed = tuple(self._weighed)
-        return ev.MessageCompleted(self.message_id, self.agent, self.text, status, phase, annotations, logprobs=weighed)
+        return ev.MessageCompleted(
+            self.message_id,
+            self.agent,
+            self.text,
+            status,
+            phase,
+            annotations,
+            refusal=self.refusal,
+            logprobs=tuple(self._weighed),
+        )
+
+    def _refuse(self) -> None:
+        if not self.gate.text.strip():
+            self.refusal, self.logprobs = True, None
 
     def _tell_text(self, text: str) -> None:
         if not self._calls:
@@ -148,7 +175,7 @@ class Telling:
 
     def _speak(self, text: str) -> None:
         self.spoke = True
-        self.emit(ev.MessageStarted(self.message_id, self.agent))
+        self.emit(ev.MessageStarted(self.message_id, self.agent, self.refusal))
         self._more(text)
 
     def _more(self, text: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from agents.briefing import brief
 from agents.models.port import Message, Model, ModelTimeout, ModelUnavailable, Params, Text, ToolSpec, Usage
+from graph import answer_format
 from graph import events as ev
 from graph.context import Context
 from graph.delegation import NoTask, NothingToSay, failure, task_of
@@ -20,8 +21,6 @@ from graph.logprobs import LogprobQueue
 from graph.prompt import findings, put_together, render, system
 from graph.state import Do, Wait, Write, agent_name, is_empty, step
 from graph.telling import Telling
-
-_JSON = ("json_object", "json_schema")
 
 
 async def take(context: Context, items: Sequence[Item]) -> list[Item]:
@@ -39,6 +38,7 @@ async def take(context: Context, items: Sequence[Item]) -> list[Item]:
     model = context.model(context.entry.name)
     await _listen(model, prompt, tools, _params(context, tools, told, first=number == 1), told)
     _never_empty(context, told, items, last=last)
+    told = await _formed(context, told, prompt, model)
     events = await _close(context, told, prompt, model)
     said = _items(events)
     await context.record(*events, *_next_events([*items, *said]))
@@ -54,10 +54,11 @@ async def write(context: Context, call: Call, items: Sequence[Item]) -> list[Ite
     told = _telling(context, writer.name)
     told.drop_calls()
     agent = replace(writer, instructions=system(writer, context.system_text).text)
-    prompt = brief(agent, task_of(call), context.user_text, findings(items))
+    prompt = brief(agent, task_of(call), context.user_text, findings(items), context.attached)
     try:
         async with asyncio.timeout(context.limits.agent_timeout):
             model = await _compose(context, call, prompt, told)
+            told = await _formed(context, told, prompt, model)
     except Exception as error:
         if not told.spoke:
             return await _report(context, call, told, error)
@@ -93,7 +94,7 @@ def _telling(context: Context, agent: str) -> Telling:
     """How this run's turns are told."""
     params = context.request.params
     left = None if params.max_tokens is None else max(0, params.max_tokens - context.answer_tokens)
-    json_only = (params.response_format or {}).get("type") in _JSON
+    json_only = answer_format.is_json(params.response_format)
     return Telling(
         agent=agent,
         gate=_gate(context, left),
@@ -167,6 +168,46 @@ def _never_empty(context: Context, told: Telling, items: Sequence[Item], *, last
     told.end_text()
 
 
+async def _formed(context: Context, told: Telling, prompt: Sequence[Message], model: Model) -> Telling:
+    """The turn with its answer in the format that was asked for: as it came, else as it comes when the model is asked once
+    more, else a refusal. What ends a run otherwise (calls, a limit, a refusal) stays as it is."""
+    wanted = context.request.params.response_format
+    if not (_is_formed(context, told) and told.text.strip()):
+        return told
+    fitting = await context.formats.fit(wanted, told.text)
+    if fitting.mistake is not None:
+        correction = answer_format.correction(wanted, told.text, fitting.mistake)
+        told = await _again(context, told, prompt, [*prompt, *correction], model)
+        if not _is_formed(context, told):
+            return told
+        fitting = await context.formats.fit(wanted, told.text)
+    if fitting.mistake is None:
+        told.reword(fitting.text)
+    else:
+        told.reword(answer_format.refusal(fitting.mistake), refusal=True)
+    return told
+
+
+def _is_formed(context: Context, told: Telling) -> bool:
+    """Whether a turn's text has to have a format."""
+    if not answer_format.is_json(context.request.params.response_format):
+        return False
+    cut = told.gate.cut or told.finish in ("length", "content_filter")
+    return not (cut or told.calls or told.refusal)
+
+
+async def _again(
+    context: Context, told: Telling, prompt: Sequence[Message], corrected: Sequence[Message], model: Model
+) -> Telling:
+    """The same turn, asked for once more and without tools. What both have cost is its usage."""
+    spent = told.usage or await _estimate(context, told, prompt)
+    again = _telling(context, told.agent)
+    again.drop_calls()
+    await _listen(model, corrected, [], _params(context, [], again, first=False), again)
+    again.usage = spent + (again.usage or await _estimate(context, again, corrected))
+    return again
+
+
 async def _close(context: Context, told: Telling, prompt: Sequence[Message], model: Model) -> list[ev.Durable]:
     usage = told.usage or await _estimate(context, told, prompt)
     context.answer_tokens += told.gate.tokens if told.max_tokens is not None else 0
@@ -204,8 +245,8 @@ def _items(events: Sequence[ev.Durable]) -> list[Item]:
     items: list[Item] = []
     for event in events:
         match event:
-            case ev.MessageCompleted(id, agent, text, status, phase, annotations, logprobs=logprobs):
-                items.append(MessageItem(id, agent, text, status, phase, annotations, logprobs))
+            case ev.MessageCompleted(id, agent, text, status, phase, annotations, refusal, logprobs=logprobs):
+                items.append(MessageItem(id, agent, text, status, phase, annotations, logprobs, refusal))
             case ev.CallCompleted(id, name, arguments, kind):
                 items.append(Call(id, name, arguments, kind))
             case ev.TurnCompleted(agent, message_id, call_ids, finish, model, usage):

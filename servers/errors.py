@@ -134,7 +134,7 @@ def of_failure(failure: Failure) -> ApiError:
     code, message = failure.code, failure.message
     match code:
         case "invalid_prompt":
-            return BadRequest(message, code=failure.reason or code)
+            return BadRequest(message, failure.param, failure.reason or code)
         case "rate_limit_exceeded":
             return _rate_limited(message, failure.retry_after or 1)
         case "upstream_error":

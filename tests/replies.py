@@ -19,6 +19,7 @@ class Reply:
 
     - `text`, `reasoning`: in `chunks` pieces (a number, or the pieces themselves; by default one per word).
     - `logprobs`: for each piece of the text its tokens, as the wire has them (`tests.replies.weighed`).
+    - `refuses`: why it won't answer, in the place of a text.
     - `calls`: (name, arguments); arguments that are a string are sent as they are, in two fragments.
     - `finish`: default `stop`, or `tool_calls` where there are some. `usage`: default counts the pieces.
     - `delay`: seconds before every piece but the first, `first_delay`: before the answer begins.
@@ -41,6 +42,7 @@ class Reply:
     cut_after: int | None = None
     raw: bytes | Sequence[bytes] | None = None
     reasoning: str = ""
+    refuses: str = ""
     hold: asyncio.Event | None = None
     logprobs: Sequence[Sequence[Mapping[str, Any]]] = ()
     _built: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
@@ -124,6 +126,8 @@ def _arguments(call: Call) -> str:
 
 def _completion(reply: Reply, model: str) -> bytes:
     message: dict[str, Any] = {"role": "assistant", "content": "".join(reply.pieces()) or None}
+    if reply.refuses:
+        message["refusal"] = reply.refuses
     if reply.reasoning:
         message["reasoning_content"] = reply.reasoning
     if reply.calls:
@@ -150,6 +154,7 @@ def _stream(reply: Reply, model: str, usage: bool) -> tuple[bytes, list[bytes], 
         frame({"content": piece}, tokens=tokens)
         for piece, tokens in zip_longest(reply.pieces(), reply.logprobs, fillvalue=())
     ]
+    pieces += [frame({"refusal": word}) for word in _split(reply.refuses, None)]
     pieces += [frame({"tool_calls": [part]}) for part in _call_parts(reply)]
     if reply.error is not None:
         return frame({"role": "assistant"}), pieces, _event({"error": _error(reply)})

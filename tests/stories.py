@@ -273,9 +273,23 @@ CITED = Story(
             "completed",
             "answer",
             (Annotation(10, 17, "【1†web】", Source("web", url="https://tea.example/old")),),
-            START,
+            at=START,
         ),
         turn("m2"),
+        ev.RunCompleted(START + 1000),
+    ],
+)
+
+REFUSED = Story(
+    "refused",
+    accepted("Do harm"),
+    [
+        ev.RunStarted(1, 0, START),
+        ev.MessageStarted("m1", "supervisor", refusal=True),
+        ev.TextDelta("m1", "I can't "),
+        ev.TextDelta("m1", "do that."),
+        ev.MessageCompleted("m1", "supervisor", "I can't do that.", "completed", "answer", refusal=True, at=START),
+        turn("m1"),
         ev.RunCompleted(START + 1000),
     ],
 )
@@ -295,4 +309,5 @@ STORIES: tuple[Story, ...] = (
     CANCELLED,
     EXPIRED,
     CITED,
+    REFUSED,
 )

@@ -9,6 +9,7 @@ ModelRateLimited
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import orjson
@@ -59,7 +60,17 @@ def refusal(status: int, body: bytes, retry_after: float | None = None) -> Model
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
         content = None
-    return by_status(status, *describe(content), retry_after)
+    error = by_status(status, *describe(content), retry_after)
+    if isinstance(error, ModelRefused):
+        error.param = _field(content)
+    return error
+
+
+def _field(body: Any) -> str | None:
+    """The field of the request that a refusal is about, by its first name: what stands in it is not as the caller sent it."""
+    error = body.get("error") if isinstance(body, dict) else None
+    param = error.get("param") if isinstance(error, dict) else None
+    return re.split(r"[.\[]", param)[0] or None if isinstance(param, str) else None
 
 
 def told(error: Any) -> ModelError:

@@ -9,9 +9,10 @@ import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.ai import UsageMetadata
 
+from agents.models.json_wish import in_words
 from agents.models.openai_wire import encode_content
 from agents.models.pieces import Batch
-from agents.models.port import Message, Piece, Reasoning, Text, ToolCall, Usage, Used
+from agents.models.port import Message, Piece, Reasoning, Refusal, Text, ToolCall, Usage, Used
 
 _REASON_KEYS = ("finish_reason", "stop_reason", "done_reason")
 _MODEL_KEYS = ("model_name", "model")
@@ -19,13 +20,7 @@ _MODEL_KEYS = ("model_name", "model")
 
 def encode_messages(messages: Sequence[Message], response_format: Mapping[str, Any] | None = None) -> list[BaseMessage]:
     """A prompt in LangChain's messages. A wish for JSON is put in words: packages have no common parameter for it."""
-    encoded = [_message(message) for message in messages]
-    wish = _json_wish(response_format)
-    if wish is None:
-        return encoded
-    if encoded and isinstance(encoded[0], SystemMessage):
-        return [SystemMessage(f"{messages[0].text}\n\n{wish}"), *encoded[1:]]
-    return [SystemMessage(wish), *encoded]
+    return [_message(message) for message in in_words(messages, response_format)]
 
 
 def _message(message: Message) -> BaseMessage:
@@ -54,15 +49,6 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
         "name": call.name,
         "args": arguments if isinstance(arguments, dict) else {},
     }
-
-
-def _json_wish(response_format: Mapping[str, Any] | None) -> str | None:
-    kind = (response_format or {}).get("type")
-    if response_format is None or kind not in ("json_object", "json_schema"):
-        return None
-    schema = (response_format.get("json_schema") or {}).get("schema")
-    by = f" that follows this JSON schema: {orjson.dumps(schema).decode()}" if schema else ""
-    return f"Answer with one JSON object{by}. No words around it, no code fence."
 
 
 class Answer:
@@ -96,6 +82,8 @@ class Answer:
                 self._batch.say(Reasoning, str(reasoning))
             if message.content:
                 self._batch.say(Text, message.content)
+            if refusal := message.additional_kwargs.get("refusal"):
+                self._batch.say(Refusal, str(refusal))
             return
         for block in message.content_blocks:
             if block["type"] == "text" and (text := block.get("text")):

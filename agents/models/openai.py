@@ -6,15 +6,18 @@ import asyncio
 import io
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 import aiohttp
 from yarl import URL
 
 from agents.models.faults import ConnectionLost, may_pass, refusal, report
+from agents.models.json_wish import in_words
 from agents.models.openai_wire import Answer, LimitKey, encode_request
 from agents.models.port import (
     Message,
     ModelError,
+    ModelRefused,
     ModelTimeout,
     ModelUnavailable,
     Params,
@@ -119,6 +122,7 @@ class OpenAIModel:
     def __init__(self, model: str, server: OpenAI) -> None:
         self._model = model
         self._server = server
+        self._in_words: set[str] = set()  # the formats that it refuses beside tools
 
     @property
     def name(self) -> str:
@@ -135,8 +139,7 @@ class OpenAIModel:
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: Params
     ) -> AsyncGenerator[Sequence[Piece], None]:
-        body = encode_request(self._model, messages, tools, params, self._server.limit_key)
-        reading, pieces = await self._begin(body, params.stream)
+        reading, pieces = await self._asked(messages, tools, params)
         try:
             while pieces:
                 yield pieces
@@ -150,6 +153,31 @@ class OpenAIModel:
 
     async def close(self) -> None:
         await self._server.close()
+
+    async def _asked(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], params: Params
+    ) -> tuple[_Reading, Sequence[Piece]]:
+        """The answer's beginning. Some servers refuse a format beside tools: they are told of it in words, the first time
+        when they have refused, from then on at once."""
+        body = encode_request(self._model, messages, tools, params, self._server.limit_key)
+        if not (tools and params.response_format):
+            return await self._begin(body, params.stream)
+        kind, refused = str(params.response_format.get("type")), None
+        if kind not in self._in_words:
+            try:
+                return await self._begin(body, params.stream)
+            except ModelRefused as error:
+                if "invalid schema" in error.message.lower():  # which the client has to mend
+                    raise
+                refused = error
+        worded, plain = in_words(messages, params.response_format), replace(params, response_format=None)
+        body = encode_request(self._model, worded, tools, plain, self._server.limit_key)
+        try:
+            begun = await self._begin(body, params.stream)
+        except ModelRefused as error:  # it was about something else
+            raise refused or error from None
+        self._in_words.add(kind)
+        return begun
 
     async def _begin(self, body: bytes, stream: bool) -> tuple[_Reading, Sequence[Piece]]:
         """The answer and its first pieces. What fails before these may be tried again."""

@@ -9,7 +9,7 @@ import orjson
 
 from agents.models.faults import ConnectionLost, told
 from agents.models.logprobs_wire import decode_logprobs
-from agents.models.pieces import Batch
+from agents.models.pieces import Batch, Words
 from agents.models.port import (
     ImagePart,
     Message,
@@ -19,6 +19,7 @@ from agents.models.port import (
     Part,
     Piece,
     Reasoning,
+    Refusal,
     Text,
     TextPart,
     ToolCall,
@@ -216,14 +217,16 @@ class Answer:
     def _delta(self, delta: dict[str, Any]) -> None:
         if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
             self._say(Reasoning, reasoning)
-        if content := delta.get("content") or delta.get("refusal"):
+        if content := delta.get("content"):
             self._say(Text, content)
+        if refusal := delta.get("refusal"):
+            self._say(Refusal, refusal)
         for call in delta.get("tool_calls") or ():
             self._call(call.get("index"), call.get("id"), call.get("function") or {})
         if function := delta.get("function_call"):
             self._call(0, None, function)
 
-    def _say(self, kind: type[Text] | type[Reasoning], content: str | Sequence[Mapping[str, Any]]) -> None:
+    def _say(self, kind: Words, content: str | Sequence[Mapping[str, Any]]) -> None:
         if isinstance(content, str):
             self._batch.say(kind, content)
             return

@@ -6,7 +6,17 @@ from collections.abc import Iterable
 
 import orjson
 
-from agents.models.port import CallPart, Finish, FinishReason, Logprobs, Piece, Reasoning, Text, TokenLogprob
+from agents.models.port import (
+    CallPart,
+    Finish,
+    FinishReason,
+    Logprobs,
+    Piece,
+    Reasoning,
+    Refusal,
+    Text,
+    TokenLogprob,
+)
 
 _REASONS: dict[str, FinishReason] = {
     "length": "length",
@@ -26,6 +36,9 @@ _REASONS: dict[str, FinishReason] = {
 }
 
 
+Words = type[Text] | type[Refusal] | type[Reasoning]
+
+
 class Batch:
     """The pieces of one network read: neighbouring fragments of a text, or of one call's arguments, become one piece.
 
@@ -37,12 +50,12 @@ class Batch:
     def __init__(self) -> None:
         self._calls = _Calls()
         self._pieces: list[Piece] = []
-        self._kind: type[Text] | type[Reasoning] = Text
+        self._kind: Words = Text
         self._words: list[str] = []
         self._logprobs: list[TokenLogprob] = []
 
-    def say(self, kind: type[Text] | type[Reasoning], text: str) -> None:
-        """Adds a fragment of the answer or of the reasoning."""
+    def say(self, kind: Words, text: str) -> None:
+        """Adds a fragment of the answer, of a refusal, or of the reasoning."""
         if kind is not self._kind:
             self._close_words()
             self._kind = kind

@@ -140,6 +140,13 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A fragment of the model's words why it won't answer, in the place of an answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TopLogprob:
     """A token that could have stood in a place, and how likely it was. `utf8` may be a part of a character only; None
     where the provider does not say."""
@@ -200,7 +207,7 @@ class Used:
     model: str | None = None
 
 
-Piece = Text | Logprobs | Reasoning | CallPart | Finish | Used
+Piece = Text | Refusal | Logprobs | Reasoning | CallPart | Finish | Used
 
 
 class Model(Protocol):
@@ -232,16 +239,23 @@ class Model(Protocol):
 
 class ModelError(Exception):
     """A model call failed. `message` may be shown to the caller; it holds no secret. `status` and `code` are the
-    provider's, `retry_after` the seconds that it asks to wait."""
+    provider's, `retry_after` the seconds that it asks to wait, `param` the request's field at fault."""
 
     def __init__(
-        self, message: str, *, status: int | None = None, code: str | None = None, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.param = param
 
 
 class ModelRefused(ModelError):

@@ -55,6 +55,7 @@ class Chunks:
         self._frames: _Frames  # as soon as the run has begun
         self._begun = self._spoken = False
         self._told: dict[str, int] = {}
+        self._refusals: set[str] = set()
         self._calls: dict[str, int] = {}
         self._ended_at: int | None = None
 
@@ -82,7 +83,9 @@ class Chunks:
         match event:
             case ev.TextDelta(id, text, tokens):
                 return self._text(id, text, tokens)
-            case ev.MessageStarted():
+            case ev.MessageStarted(id, refusal=refusal):
+                if refusal:
+                    self._refusals.add(id)
                 return b""
             case ev.CallStarted(id, name, kind):
                 return self._call(id, name) if kind == "client" else b""
@@ -146,6 +149,8 @@ class Chunks:
             return b""
         told = self._told.get(id, 0)
         self._told[id] = told + len(text)
+        if id in self._refusals:
+            return self._frames.delta({"refusal": text}) if text else b""
         if not told and self._spoken:
             text = PARAGRAPH + text
         self._spoken = True

@@ -111,7 +111,7 @@ def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
 
 def _response_format(body: wire.ChatRequest) -> Mapping[str, Any] | None:
     wanted = body.response_format
-    return None if wanted is None or wanted.type == "text" else wanted.model_dump(exclude_unset=True)
+    return None if wanted is None or wanted.type == "text" else wanted.model_dump(by_alias=True, exclude_unset=True)
 
 
 def _extra(body: wire.ChatRequest) -> Mapping[str, Any]:

@@ -40,11 +40,17 @@ def completion(
 
 
 def shown(run: Run, first_item: int = 0) -> port.Message:
-    """What the client sees of a leg: its texts as one, and the calls that it shall answer."""
+    """What the client sees of a leg: its texts as one, refusals too, and the calls that it shall answer."""
     items = run.items[first_item:]
     text = PARAGRAPH.join(item.text for item in items if isinstance(item, Message) and item.text)
     calls = [item for item in items if isinstance(item, Call) and item.id in run.required]
     return port.Message("assistant", text, tool_calls=tuple(port.ToolCall(c.id, c.name, c.arguments) for c in calls))
+
+
+def _said(run: Run, first_item: int, *, refusal: bool) -> str | None:
+    """A leg's texts as one, or its refusals; None where there are none."""
+    texts = [item for item in run.items[first_item:] if isinstance(item, Message) and item.text]
+    return PARAGRAPH.join(item.text for item in texts if item.refusal is refusal) or None
 
 
 def identity(run: Run, kind: str, fingerprint: str | None) -> dict[str, Any]:
@@ -78,11 +84,12 @@ def _choice(index: int, run: Run, first_item: int) -> dict[str, Any]:
 
 
 def _message(run: Run, first_item: int) -> dict[str, Any]:
-    message = shown(run, first_item)
-    body: dict[str, Any] = {"role": "assistant", "content": message.text, "refusal": None}
-    if message.tool_calls:
-        body["content"] = message.text or None
-        body |= _calls(run, message.tool_calls)
+    content, refusal = (_said(run, first_item, refusal=each) for each in (False, True))
+    body: dict[str, Any] = {"role": "assistant", "content": content, "refusal": refusal}
+    if calls := shown(run, first_item).tool_calls:
+        body |= _calls(run, calls)
+    elif refusal is None:
+        body["content"] = content or ""
     if found := citations(run, first_item):
         body["annotations"] = found
     return body
@@ -101,7 +108,7 @@ def citations(run: Run, first_item: int = 0) -> list[dict[str, Any]]:
     for other sources."""
     found, offset = [], 0
     for message in run.items[first_item:]:
-        if isinstance(message, Message) and message.text:
+        if isinstance(message, Message) and message.text and not message.refusal:
             for mark in message.annotations:
                 place = {"start_index": offset + mark.start, "end_index": offset + mark.end}
                 if mark.source.url:

@@ -41,7 +41,20 @@ def _assistant(message: wire.Message, before: Sequence[Message]) -> Message:
     if message.function_call:  # OpenAI's first kind of call had no id
         name = message.function_call.name
         calls.append(ToolCall(untold_call(name, len(before)), name, _arguments(message.function_call)))
-    return Message("assistant", _content(message), message.name, tuple(calls))
+    return Message("assistant", _said(message), message.name, tuple(calls))
+
+
+def _said(message: wire.Message) -> str | tuple[Part, ...]:
+    """What an assistant has said, its refusal too: to the model, both are its words."""
+    match _content(message), message.refusal:
+        case content, None | "":
+            return content
+        case ("" | (), str(refusal)):
+            return refusal
+        case str(text), refusal:
+            return f"{text}\n\n{refusal}"
+        case parts, refusal:
+            return (*parts, TextPart(refusal))
 
 
 def _answered(name: str | None, place: str, before: Sequence[Message]) -> str:

@@ -99,6 +99,7 @@ class Message(Wire):
     tool_calls: Annotated[list[ToolCall], Field(fail_fast=True)] | None = Field(None, max_length=MAX_TOOLS)
     tool_call_id: str | None = None
     function_call: FunctionCall | None = None
+    refusal: str | None = None
 
 
 class Function(Wire):
@@ -171,6 +172,8 @@ class JsonSchema(Wire):
     model_config = ConfigDict(extra="allow")
 
     name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    definition: dict[str, Any] | None = Field(None, alias="schema")
+    strict: bool | None = None
 
 
 class TextFormat(Wire):

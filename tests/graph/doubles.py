@@ -17,6 +17,7 @@ from agents.models.port import (
     ModelUnavailable,
     Params,
     Piece,
+    Refusal,
     Text,
     ToolSpec,
     Usage,
@@ -45,6 +46,11 @@ Reply = Sequence[Step]
 def say(*pieces: str, finish: FinishReason = "stop", usage: Usage | None = SPENT) -> Reply:
     """A reply in words, one batch for each piece."""
     return [*([Text(piece)] for piece in pieces), _end(finish, usage)]
+
+
+def refuse(*pieces: str) -> Reply:
+    """A reply that says why there is no answer."""
+    return [*([Refusal(piece)] for piece in pieces), _end("stop", SPENT)]
 
 
 def call(*calls: tuple[str, object], words: str = "", usage: Usage | None = SPENT) -> Reply:

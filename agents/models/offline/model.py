@@ -147,6 +147,7 @@ def _refuse_other_than_text(messages: Sequence[Message]) -> None:
         raise ModelRefused(
             "The offline model reads text only, no images and no files. Set LLM_MODEL to connect a model that does.",
             status=400,
+            param="messages",
         )
 
 

@@ -416,3 +416,44 @@ class TestSettings:
             seen = await ask(model)
             await model.close()
         assert said(seen) == "Hello."
+
+
+class TestFormatsBesideTools:
+    """Servers that refuse `response_format` where there are tools."""
+
+    TOOLS = (ToolSpec("find"),)
+    PARAMS = Params(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"title": "Fox"}}})
+
+    @staticmethod
+    def picky(body: Any) -> Reply:
+        if "tools" in body and "response_format" in body:
+            return Reply(status=400, error="json mode cannot be combined with tool calling")
+        return Reply("{}")
+
+    async def test_the_format_is_put_in_words_and_from_then_on_at_once(self) -> None:
+        async with talking(self.picky) as (model, upstream):
+            assert said(await ask(model, self.PARAMS, self.TOOLS)) == "{}"
+            assert said(await ask(model, self.PARAMS, self.TOOLS)) == "{}"
+            assert said(await ask(model, self.PARAMS)) == "{}"
+        sent = [("response_format" in request.body, "tools" in request.body) for request in upstream.requests]
+        assert sent == [(True, True), (False, True), (False, True), (True, False)]
+        for request in upstream.requests[1:3]:
+            assert "Fox" in request.body["messages"][0]["content"]
+
+    async def test_a_refusal_about_something_else_stays_one(self) -> None:
+        replies = in_order(
+            Reply(status=400, error="too long"), Reply(status=400, error="still too long"), Reply("{}"), Reply("{}")
+        )
+        async with talking(replies) as (model, upstream):
+            with pytest.raises(ModelRefused, match=r"^too long$"):
+                await ask(model, self.PARAMS, self.TOOLS)
+            await ask(model, self.PARAMS, self.TOOLS)
+        assert "response_format" in upstream.requests[-1].body
+
+    async def test_a_schema_that_the_server_finds_wrong_is_for_the_caller_to_mend(self) -> None:
+        error = {"message": "Invalid schema for response_format 'x'.", "param": "response_format", "code": None}
+        async with talking(Reply(status=400, error=error)) as (model, upstream):
+            with pytest.raises(ModelRefused, match="Invalid schema") as raised:
+                await ask(model, self.PARAMS, self.TOOLS)
+        assert raised.value.param == "response_format"
+        assert len(upstream.requests) == 1

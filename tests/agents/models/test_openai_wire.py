@@ -23,6 +23,7 @@ from agents.models.port import (
     Params,
     Piece,
     Reasoning,
+    Refusal,
     Text,
     TextPart,
     TokenLogprob,
@@ -288,8 +289,10 @@ class TestStream:
         story = event(delta(content=[thinking, {"type": "text", "text": "So."}]))
         assert decode(story, DONE)[:2] == [Reasoning("Hm."), Text("So.")]
 
-    def test_a_refusal_is_what_it_says(self) -> None:
-        assert decode(event(delta(refusal="I won't.")), DONE)[0] == Text("I won't.")
+    def test_a_refusal_is_no_text(self) -> None:
+        said = decode(event(delta(refusal="I ", content=None)), event(delta(refusal="won't.")), DONE)
+        assert "".join(piece.text for piece in said if isinstance(piece, Refusal)) == "I won't."
+        assert not any(isinstance(piece, Text) for piece in said)
 
     @pytest.mark.parametrize(
         ("told", "meant"),

@@ -62,6 +62,10 @@ def test_a_plain_answer_to_the_last_byte() -> None:
     )
 
 
+def test_a_refusal_is_streamed_as_one() -> None:
+    assert deltas(stories.REFUSED) == [{"role": "assistant"}, {"refusal": "I can't "}, {"refusal": "do that."}, {}]
+
+
 @each_story
 def test_every_frame_is_what_openai_describes(story: Story) -> None:
     for usage in (False, True):

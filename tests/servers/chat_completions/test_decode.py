@@ -119,6 +119,12 @@ def test_null_is_absent(field: str) -> None:
         ({"role": "user", "content": None}, Message("user", "")),
         ({"role": "user", "content": "x", "metadata": {}, "options": 1}, Message("user", "x")),
         ({"role": "assistant"}, Message("assistant", "")),
+        ({"role": "assistant", "content": None, "refusal": "no"}, Message("assistant", "no")),
+        ({"role": "assistant", "content": "x", "refusal": "no"}, Message("assistant", "x\n\nno")),
+        (
+            {"role": "assistant", "content": [{"type": "text", "text": "x"}], "refusal": "no"},
+            Message("assistant", (TextPart("x"), TextPart("no"))),
+        ),
         ({"role": "assistant", "content": "x", "tool_calls": None, "refusal": None, "audio": None}, Message("assistant", "x")),
         ({"role": "tool", "tool_call_id": "c", "content": "x"}, Message("tool", "x", tool_call_id="c")),
     ],

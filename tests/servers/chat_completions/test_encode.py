@@ -69,6 +69,12 @@ def test_a_plain_answer_to_the_last_key() -> None:
     }
 
 
+def test_a_refusal_stands_in_the_place_of_the_content() -> None:
+    [choice] = told(stories.REFUSED)["choices"]
+    assert choice["message"] == {"role": "assistant", "content": None, "refusal": "I can't do that."}
+    assert choice["finish_reason"] == "stop"
+
+
 def test_without_a_fingerprint_there_is_none() -> None:
     assert "system_fingerprint" not in told(stories.PLAIN)
 
