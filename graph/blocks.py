@@ -86,8 +86,7 @@ def message_writes(conversation_id: str, end: End, closed: Sequence[StoredMessag
     for each in closed:
         known, version = before.get(each.id, (None, 0))
         if known != each:
-            body = messages.encode(each)
-            writes.append(Put("message", each.id, body, parent=conversation_id, label=each.run_id, expect=version))
+            writes.append(messages.put(each, conversation_id, version))
     return writes
 
 

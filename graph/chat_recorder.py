@@ -17,7 +17,7 @@ from graph.messages import StoredMessage
 from graph.recorder import TRIES, Last, Stores, abandoned, cut_off, stands
 from graph.run import ANSWERED, Run, fold
 from graph.said import answered, received
-from graph.storage.port import Append, Conflict, Put, StorageError, Write
+from graph.storage.port import Append, Conflict, Drop, Put, StorageError, Write
 from graph.work import LostRun, Work
 
 PAUSE_MS = 24 * 3_600_000
@@ -57,31 +57,34 @@ class ChatRecorder:
         self._work.tell([*cut_off(self._work), failed(self._work.run.id, error)])
 
     async def _write(self, run: Run, events: Sequence[ev.Durable]) -> None:
-        first = self._work.first_entry
-        entries = runs.append(run.id, first, [*self._work.journal[first:], *events])
         said, paused = self._said(run), run.id if run.status == "requires_action" else None
         head, match = self._intake.head, self._intake.match
         for _ in range(TRIES):
             block, _ = await self._stores.conversations.block(head, match, said, paused=paused)
-            writes = [
-                *block,
-                *await abandoned(self._stores, head, run.id),
-                runs.put(run, self._intake.version),
-                entries,
-            ]
-            conflict = await self._commit(run, entries, writes)
+            *own, last = self._own(run, events)
+            writes = [*block, *await abandoned(self._stores, head, run.id), *own]
+            conflict = await self._commit(run.tenant, writes, last)
             if conflict is None:
                 return
             head, match = await self._behind(head, run, conflict)
             run = self._moved(run, head)
         raise ConversationBusy("The conversation is being changed by too many requests at once. Try again.")
 
-    async def _commit(self, run: Run, entries: Append, writes: Sequence[Write]) -> Conflict | None:
+    def _own(self, run: Run, events: Sequence[ev.Durable]) -> tuple[*tuple[Write, ...], Put | Append]:
+        """The writes of the run itself. Its journal is a log while it waits, and goes into its document at its end; the
+        last write holds it, and is nobody else's."""
+        first, version = self._work.first_entry, self._intake.version
+        if not run.ended:
+            return runs.put(run, version), runs.append(run.id, first, [*self._work.journal[first:], *events])
+        whole = runs.put(replace(run, journal=(*self._work.journal, *events)), version)
+        return (Drop(runs.log_of(run.id)), whole) if first else (whole,)
+
+    async def _commit(self, tenant: str, writes: Sequence[Write], last: Put | Append) -> Conflict | None:
         """Write, and return what was in the way; None where it is written, though the answer may have been lost."""
         try:
-            await self._stores.storage.commit(run.tenant, *writes)
+            await self._stores.storage.commit(tenant, *writes, last)
         except StorageError as error:
-            if await stands(self._stores.storage, run, entries):
+            if await stands(self._stores.storage, tenant, last):
                 return None
             if isinstance(error, Conflict):
                 return error

@@ -169,7 +169,7 @@ class Conversations:
     async def stored(self, tenant: str, conversation_id: str, ids: Sequence[str]) -> dict[str, StoredMessage]:
         """Messages by id, wherever they stand."""
         documents = await self._storage.get_many(tenant, "message", ids)
-        found = {document.id: messages.decode(document.body) for document in documents}
+        found = {document.id: messages.decode(document) for document in documents}
         if len(found) < len(ids):
             head = await self.load(tenant, conversation_id)
             found.update({each.id: each for each in head.packed})
@@ -252,7 +252,7 @@ class Conversations:
         units = head.count
         async with aclosing(self._all(head.tenant, "message", head.id)) as documents:
             async for document in documents:
-                stored = messages.decode(document.body)
+                stored = messages.decode(document)
                 if stored.chain is not None:
                     if units == keep:
                         return beyond[::-1], stored
@@ -268,7 +268,7 @@ class Conversations:
             return
         async with aclosing(self._all(head.tenant, "message", head.id)) as documents:
             async for document in documents:
-                yield messages.decode(document.body)
+                yield messages.decode(document)
 
     async def _all(self, tenant: str, kind: str, parent: str) -> AsyncGenerator[Document, None]:
         """A parent's documents, newest first, read in pages that grow."""
@@ -286,7 +286,7 @@ class Conversations:
         branches = [document.id async for document in self._all(tenant, "branch", id)]
         said = list(head.packed)
         for parent in (id, *(f"{id}/{branch}" for branch in branches)):
-            said += [messages.decode(document.body) async for document in self._all(tenant, "message", parent)]
+            said += [messages.decode(document) async for document in self._all(tenant, "message", parent)]
         writes: list[Write] = [Delete("conversation", id, expect=head.version)]
         writes += [Delete("message", each.id) for each in said]
         writes += [Delete("branch", branch) for branch in branches]

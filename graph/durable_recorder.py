@@ -93,7 +93,7 @@ class DurableRecorder:
         """Whether our entries are written all the same. Where they are another owner's, the run is lost; where the
         conflict is about something else, that is read again for the next try; any other error is raised."""
         run = self._work.run
-        found = await stands(self._stores.storage, run, entries)
+        found = await stands(self._stores.storage, run.tenant, entries)
         if not found and not isinstance(error, Conflict):
             raise error
         if not found and isinstance(error, Conflict) and isinstance(error.write, Append):

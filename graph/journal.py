@@ -7,10 +7,9 @@ stored; the parts of a replay are cut from what the journal holds.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
@@ -19,10 +18,18 @@ from pydantic import TypeAdapter
 
 from agents.models.port import TokenLogprob
 from graph import events as ev
+from graph.compact import compact, dumps
 from graph.logprobs import behind
 
 VERSION = 1
 _CLASSES: dict[str, type] = {cls.__name__: cls for cls in get_args(ev.Durable)}
+_UNSAID: Mapping[type, Mapping[str, Any]] = {
+    ev.RunStarted: {"attempt": 0},
+    ev.MessageCompleted: {"text": "", "status": "completed", "phase": "answer"},
+    ev.TurnCompleted: {"message_id": None, "call_ids": (), "finish": "stop"},
+}
+"""What fields without a default nearly always are, and therefore where an entry does not say them."""
+_NONE: Mapping[str, Any] = {}
 _POSITION = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})")
 
 
@@ -45,22 +52,27 @@ class Position(NamedTuple):
 
 
 def encode(event: ev.Durable) -> bytes:
-    """An entry: the event's fields, its class as `e`, the version as `v`. Lone surrogates become question marks. What only
-    passes by is left out."""
-    fields = {name: getattr(event, name) for name in event.__dataclass_fields__ if name != "logprobs"}
-    entry = {"e": type(event).__name__, "v": VERSION, **fields}
-    try:
-        return orjson.dumps(entry)
-    except orjson.JSONEncodeError:  # text that UTF-8 can't carry
-        return json.dumps(entry, default=asdict, ensure_ascii=False).encode("utf-8", "replace")
+    """An entry of a log: the event's fields, its class as `e`, the version as `v`. Lone surrogates become question marks."""
+    return dumps({"v": VERSION, **to_dict(event)})
 
 
 def decode(body: bytes) -> ev.Durable:
     """Read an entry back."""
-    fields = orjson.loads(body)
-    cls = _CLASSES[fields.pop("e")]
-    fields.pop("v")
-    event: ev.Durable = _adapter(cls).validate_python(fields)
+    return from_dict(orjson.loads(body))
+
+
+def to_dict(event: ev.Durable) -> dict[str, Any]:
+    """An event as plain values, its class as `e`. What goes without saying is left out, and what only passes by."""
+    unsaid = _UNSAID.get(type(event), _NONE)
+    said = {name: value for name, value in compact(event).items() if name not in unsaid or value != unsaid[name]}
+    said.pop("logprobs", None)
+    return {"e": type(event).__name__, **said}
+
+
+def from_dict(fields: Mapping[str, Any]) -> ev.Durable:
+    """Read `to_dict` back."""
+    cls = _CLASSES[fields["e"]]
+    event: ev.Durable = _adapter(cls).validate_python({**_UNSAID.get(cls, _NONE), **fields})
     return event
 
 

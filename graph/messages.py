@@ -11,6 +11,7 @@ import orjson
 from agents.models.port import FilePart, ImagePart, Message, Part, Role, TextPart, ToolCall
 from agents.tools.port import Source
 from graph.items import Annotation, MessageStatus, Phase
+from graph.storage.port import Document, Put
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,20 @@ class StoredMessage:
         return replace(self, digest=digest, chain=chain)
 
 
-def encode(stored: StoredMessage) -> bytes:
-    """The body of a message's document. What has its default is left out."""
-    return orjson.dumps(to_dict(stored))
+def put(stored: StoredMessage, parent: str, version: int) -> Put:
+    """The write of a message's document. Its id and its run are the document's own id and label."""
+    fields = to_dict(stored)
+    del fields["id"]
+    fields.pop("run_id", None)
+    return Put("message", stored.id, orjson.dumps(fields), parent=parent, label=stored.run_id, expect=version)
 
 
-def decode(body: bytes) -> StoredMessage:
-    return from_dict(orjson.loads(body))
+def decode(document: Document) -> StoredMessage:
+    return from_dict({"id": document.id, "run_id": document.label, **orjson.loads(document.body)})
 
 
 def to_dict(stored: StoredMessage) -> dict[str, Any]:
-    """A message as plain values."""
+    """A message as plain values. What has its default is left out."""
     message = stored.message
     fields = {
         "id": stored.id,

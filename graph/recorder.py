@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from graph import events as ev
 from graph import runs
 from graph.conversations import Conversations, Head
 from graph.errors import NotFound
-from graph.run import Run, fold
+from graph.run import fold
 from graph.runs import Runs
-from graph.storage.port import Append, Storage, Write
+from graph.storage.port import Append, Put, Storage, Write
 from graph.work import Work
 
 TRIES = 32
@@ -67,10 +67,17 @@ async def abandoned(stores: Stores, head: Head, run_id: str) -> list[Write]:
     return [runs.put(fold(waiting, cancelled), version), entries]
 
 
-async def stands(storage: Storage, run: Run, entries: Append) -> bool:
-    """Whether these entries are in the journal."""
-    stored = await storage.read(run.tenant, entries.log, after=entries.after or 0, limit=len(entries.entries))
-    return tuple(body for _, body in stored) == entries.entries
+async def stands(storage: Storage, tenant: str, write: Append | Put) -> bool:
+    """Whether a write is in the store: these entries, or just this document."""
+    match write:
+        case Append(log, entries, after):
+            stored = await storage.read(tenant, log, after=after or 0, limit=len(entries))
+            return tuple(body for _, body in stored) == entries
+        case Put(kind, id, body):
+            document = await storage.get(tenant, kind, id)
+            return document is not None and document.body == body
+        case _:
+            assert_never(write)
 
 
 def cut_off(work: Work) -> list[ev.Durable]:

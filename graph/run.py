@@ -40,7 +40,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as it stands. Times are epoch milliseconds, usage sums all model calls so far."""
+    """A run as it stands. Times are epoch milliseconds, usage sums all model calls so far. `journal` is there, without
+    texts, where the run's document holds it."""
 
     id: str
     tenant: str
@@ -65,6 +66,7 @@ class Run:
     truncated_messages: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
     cancel_requested_at: int | None = None
+    journal: tuple[ev.Durable, ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -1,10 +1,14 @@
-"""Runs as the store keeps them: a document each (a projection of the journal, quick to read) and the journal itself."""
+"""Runs as the store keeps them: a document each, quick to read, and a journal.
+
+While a run goes on, or waits, its journal is a log, and its document a projection of it. The document of a chat run that
+has ended holds the journal itself, and what else it says follows from that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import MISSING, fields, replace
-from functools import cache, reduce
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import orjson
@@ -12,6 +16,7 @@ from pydantic import TypeAdapter
 
 from graph import events as ev
 from graph import journal
+from graph.compact import compact, dumps
 from graph.conversations import Conversations
 from graph.errors import NotFound
 from graph.request import RunRequest
@@ -19,7 +24,7 @@ from graph.run import Run, fold
 from graph.storage.port import Append, Document, Put, Storage
 
 _PAGE = 1000
-_OWN = ("metadata", "cancel_requested_at", "owner")
+_OWN = ("metadata", "cancel_requested_at", "owner", "truncated_messages")
 _RUN: TypeAdapter[Run] = TypeAdapter(Run)
 
 
@@ -30,9 +35,10 @@ def log_of(run_id: str) -> str:
 
 def put(run: Run, version: int) -> Put:
     """The write of a run's document at the version that is known. Runs that are not over are due when they expire."""
-    body = orjson.dumps({**_compact(run, without="items"), "request": _compact(_kept(run))})
     due = run.expires_at if expires(run) else None
-    return Put("run", run.id, body, parent=run.conversation_id, expect=version, label=run.status, due=due)
+    return Put(
+        "run", run.id, dumps(_stored(run)), parent=run.conversation_id, expect=version, label=run.status, due=due
+    )
 
 
 def append(run_id: str, after: int, events: Sequence[ev.Durable]) -> Append:
@@ -57,22 +63,19 @@ class Runs:
         document = await self._storage.get(tenant, "run", id)
         if document is None:
             raise NotFound(f"No run found with id '{id}'.")
-        return _decode(document), document.version
+        return decode(tenant, document), document.version
 
     async def load(self, tenant: str, id: str) -> tuple[Run, list[ev.Durable], int]:
         """A run rebuilt from its journal, the journal, and the document's version. Raises `NotFound`."""
         known, version = await self.get(tenant, id)
-        events = await self.journal(known)
-        fresh = Run(known.id, tenant, known.conversation_id, known.request, known.created_at, known.expires_at)
-        own = {name: getattr(known, name) for name in (*_OWN, "truncated_messages")}
-        return reduce(fold, events, replace(fresh, **own)), events, version
+        events = await self.with_texts(known, known.journal or await self._log(known))
+        return _folded(known, events), events, version
 
-    async def journal(self, run: Run) -> list[ev.Durable]:
-        """A run's durable events, with their texts."""
+    async def _log(self, run: Run) -> list[ev.Durable]:
         bodies: list[bytes] = []
         while page := await self._storage.read(run.tenant, log_of(run.id), after=len(bodies), limit=_PAGE):
             bodies += [body for _, body in page]
-        return await self.with_texts(run, [journal.decode(body) for body in bodies])
+        return [journal.decode(body) for body in bodies]
 
     async def with_texts(self, run: Run, events: Sequence[ev.Durable]) -> list[ev.Durable]:
         """The events with the texts of their messages put back."""
@@ -88,32 +91,39 @@ class Runs:
         ]
 
 
+def decode(tenant: str, document: Document) -> Run:
+    """The run in a document, without items."""
+    stored = orjson.loads(document.body)
+    events = tuple(journal.from_dict(each) for each in stored.pop("journal", ()))
+    stored["request"] = {"tenant": tenant, "messages": (), **stored.get("request", {})}
+    run = _RUN.validate_python({"id": document.id, "tenant": tenant, "conversation_id": document.parent, **stored})
+    return replace(_folded(run, events), items=(), journal=events) if events else run
+
+
+def _folded(known: Run, events: Sequence[ev.Durable]) -> Run:
+    """The run that a journal makes of what its document alone knows."""
+    fresh = Run(known.id, known.tenant, known.conversation_id, known.request, known.created_at, known.expires_at)
+    return reduce(fold, events, replace(fresh, **{name: getattr(known, name) for name in _OWN}))
+
+
+def _stored(run: Run) -> dict[str, Any]:
+    """What a document says: what is no part of its key and, where it holds the journal, does not follow from that."""
+    said = _without(compact(run), "id", "tenant", "conversation_id", "items", "journal")
+    request = {name: value for name, value in compact(_kept(run)).items() if name != "tenant" and value != ()}
+    if not run.journal:
+        return {**said, "request": request}
+    own = {name: said[name] for name in ("created_at", "expires_at", *_OWN) if name in said}
+    entries = [journal.to_dict(journal.without_text(event)) for event in run.journal]
+    return {**own, "request": request, "journal": entries}
+
+
+def _without(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}
+
+
 def _kept(run: Run) -> RunRequest:
     """What of a request is worth keeping: conversation messages stand in the log, and a finished chat needs no tools."""
     system = tuple(message for message in run.request.messages if message.role == "system")
     if run.ended and not run.request.durable:
         return replace(run.request, messages=(), tools=())
     return replace(run.request, messages=system)
-
-
-def _decode(document: Document) -> Run:
-    return _RUN.validate_python(orjson.loads(document.body))
-
-
-def _compact(value: Any, without: str = "") -> dict[str, Any]:
-    """A dataclass as a dictionary without what has its default."""
-    result: dict[str, Any] = {}
-    cls: type = type(value)
-    for name, default in _defaults(cls):
-        current = getattr(value, name)
-        if current != default and name != without:
-            result[name] = _compact(current) if hasattr(current, "__dataclass_fields__") else current
-    return result
-
-
-@cache
-def _defaults(cls: type) -> tuple[tuple[str, Any], ...]:
-    """A dataclass's fields with their defaults; `MISSING` equals nothing."""
-    return tuple(
-        (each.name, each.default if each.default_factory is MISSING else each.default_factory()) for each in fields(cls)
-    )

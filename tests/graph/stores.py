@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeGuard
 
 from graph.storage.memory import MemoryStorage
 from graph.storage.port import Append, Document, Put, StorageError, StorageUnavailable, Write
@@ -88,11 +89,16 @@ class Unsteady(MemoryStorage):
         await asyncio.sleep(0)
 
 
-def run_document(write: Write) -> bool:
+def run_document(write: Write) -> TypeGuard[Put]:
     return isinstance(write, Put) and write.kind == "run"
 
 
 def journal_of(*events: str) -> Matches:
-    """A write of these events to a journal."""
+    """A write of these events to a journal, be it a log or in its run's document."""
     marks = [f'"e":"{event}"'.encode() for event in events]
-    return lambda write: isinstance(write, Append) and all(any(m in entry for entry in write.entries) for m in marks)
+
+    def matches(write: Write) -> bool:
+        entries = write.entries if isinstance(write, Append) else (write.body,) if run_document(write) else ()
+        return all(any(mark in entry for entry in entries) for mark in marks)
+
+    return matches

@@ -36,8 +36,11 @@ TABLES = (
     "CREATE TABLE entries (key INTEGER PRIMARY KEY, body BLOB NOT NULL)",
 )
 
-# MIGRATIONS[n] leads from version n + 1 to n + 2; TABLES are always those of today's version.
-MIGRATIONS: tuple[tuple[str, ...], ...] = ()
+# MIGRATIONS[n] leads from version n + 1 to n + 2; TABLES are always those of today's version. Where it has no statements,
+# bodies are written in a form that the version before can't read, and what that one wrote is read as it is.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (),  # a message's and a run's document without what is in their keys, the journal of an ended chat run in its document
+)
 
 
 def today() -> int:
@@ -57,13 +60,14 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def check(found: int) -> None:
-    """Raises `StorageError` when a file of this version can't be used as it is."""
+    """Raises `StorageError` when a file of this version can't be used as it is: a newer one, or one whose tables are not
+    today's."""
     if found > today():
         raise StorageError(
             f"it was written by a newer Cortex Flow (schema {found}, this one knows {today()}): "
             "upgrade Cortex Flow, or choose another file in STORAGE_URL"
         )
-    if 0 < found < today():
+    if found > 0 and any(MIGRATIONS[found - 1 :]):
         raise StorageError(
             f"it was written by an older Cortex Flow (schema {found}, this one needs {today()}): "
             "stop every process that uses it and run `cortex-flow migrate`"

@@ -86,7 +86,7 @@ class Log:
 
     async def active(self, id: str, tenant: str = "t") -> list[StoredMessage]:
         """The active branch, oldest first, as it is stored."""
-        return [messages.decode(document.body) for document in await everything(self.storage, tenant, "message", id)]
+        return [messages.decode(document) for document in await everything(self.storage, tenant, "message", id)]
 
     async def texts(self, id: str, tenant: str = "t") -> list[str]:
         return [each.message.text for each in await self.active(id, tenant)]
@@ -96,7 +96,7 @@ class Log:
         found = []
         for document in await everything(self.storage, "t", "branch", id):
             moved = await everything(self.storage, "t", "message", f"{id}/{document.id}")
-            texts = [messages.decode(each.body).message.text for each in moved]
+            texts = [messages.decode(each).message.text for each in moved]
             found.append((orjson.loads(document.body), texts))
         return found
 
@@ -145,7 +145,7 @@ async def blob_keys(log: Log, id: str, packed: Sequence[StoredMessage] = ()) -> 
     parents = [id, *(f"{id}/{each.id}" for each in await everything(log.storage, "t", "branch", id))]
     found = [*packed]
     for parent in parents:
-        found += [messages.decode(each.body) for each in await everything(log.storage, "t", "message", parent)]
+        found += [messages.decode(each) for each in await everything(log.storage, "t", "message", parent)]
     urls = [part.url for each in found for part in each.message.content if isinstance(part, ImagePart)]
     keys = [blob_key(id, url.removeprefix("blob:")) for url in dict.fromkeys(urls)]
     assert all([await blob(log.storage, key) for key in keys])

@@ -30,7 +30,7 @@ async def test_a_turn_is_one_block(log: Log) -> None:
     await log.sound(head)
     assert (head.count, head.size) == (2, 3)
     labelled = await log.storage.query("t", "message", label="r", order="asc")
-    assert [messages.decode(each.body).message.text for each in labelled] == ["Wait.", "a1"]
+    assert [messages.decode(each).message.text for each in labelled] == ["Wait.", "a1"]
 
 
 async def test_the_tokens_of_each_message_are_stored(log: Log) -> None:

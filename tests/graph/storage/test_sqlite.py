@@ -219,20 +219,33 @@ async def test_a_newer_schema_is_refused(url: str, database: Path) -> None:
 async def test_an_older_schema_is_migrated_when_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(url) as store:
         await store.commit("t", Put("k", "a", b"1"))
-    monkeypatch.setattr(schema, "MIGRATIONS", (("ALTER TABLE documents ADD COLUMN colour TEXT",),))
-    with pytest.raises(StorageError, match=r"older Cortex Flow \(schema 1, this one needs 2\).*cortex-flow migrate"):
+    today = schema.today()
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("ALTER TABLE documents ADD COLUMN colour TEXT",)))
+    told = rf"older Cortex Flow \(schema {today}, this one needs {today + 1}\).*cortex-flow migrate"
+    with pytest.raises(StorageError, match=told):
         await open_storage(url).open()
-    assert await migrate(url) == (1, 2)
-    assert await migrate(url) == (2, 2)
+    assert await migrate(url) == (today, today + 1)
+    assert await migrate(url) == (today + 1, today + 1)
     async with opened(url) as store:
         assert await store.get("t", "k", "a") is not None
+
+
+async def test_an_older_schema_with_the_same_tables_is_taken_over(url: str, database: Path) -> None:
+    async with opened(url) as store:
+        await store.commit("t", Put("k", "a", b"1"))
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("PRAGMA user_version = 1")
+    async with opened(url) as store:
+        assert await store.get("t", "k", "a") is not None
+    with closing(sqlite3.connect(database)) as other:
+        assert other.execute("PRAGMA user_version").fetchone() == (2,)  # the version that wrote it must not come back
 
 
 async def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(url):
         pass
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "MIGRATIONS", (("CREATE TABLE extra (x)", "nonsense"),))
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE extra (x)", "nonsense")))
         with pytest.raises(StorageError, match="nonsense"):
             await migrate(url)
     async with opened(url) as store:
@@ -240,7 +253,7 @@ async def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pyt
 
 
 async def test_migrating_makes_a_file_that_is_not_there(url: str) -> None:
-    assert await migrate(url) == (0, 1)
+    assert await migrate(url) == (0, schema.today())
     async with opened(url) as store:
         await store.commit("t", Put("k", "a", b"1"))
 
