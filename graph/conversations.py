@@ -2,15 +2,18 @@
 
 A conversation has a head (how many units it holds, their chain, the run that is paused or at work in it) and messages.
 It changes by blocks: what a turn said and what it answered, in one commit, at the head's version. One that nobody named
-is kept as a single document until its id comes back.
+is kept as a single document until its id comes back. The newest messages of conversations that are going on are
+remembered (`graph.recent`), so that a turn reads nothing but the head.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import orjson
 
@@ -21,6 +24,7 @@ from graph.events import now_ms
 from graph.history import Match, Unit
 from graph.ids import conversation_id, is_bare, new_id
 from graph.messages import StoredMessage
+from graph.recent import Recent, Tail
 from graph.request import History
 from graph.storage.port import Conflict, Delete, Document, Drop, Put, Storage, Write
 from graph.tokens import Tokenizer
@@ -34,7 +38,8 @@ class Head:
 
     `count` units in `size` messages; `spoken`: the last unit is the assistant's. `name` is what its client calls it;
     `alias` says that this name has still to be written down. `packed` holds the messages of a conversation that nobody
-    has named. `paused` and `active` are runs: one that waits for its client, and a durable one at work.
+    has named. `paused` and `active` are runs: one that waits for its client, and a durable one at work. `mark` is drawn
+    anew for every head that is written: who knows what was said up to a mark knows it as long as the mark stands.
     """
 
     tenant: str
@@ -50,7 +55,12 @@ class Head:
     alias: bool = False
     anonymous: bool = False
     packed: tuple[StoredMessage, ...] = ()
+    mark: str = ""
     created_at: int = field(default_factory=now_ms)
+
+    def next(self, **changes: Any) -> Head:
+        """The head that is written after this one."""
+        return replace(self, version=self.version + 1, mark=secrets.token_urlsafe(6), **changes)
 
     def body(self) -> bytes:
         fields = {
@@ -62,6 +72,7 @@ class Head:
             "active": self.active,
             "anonymous": self.anonymous,
             "packed": [messages.to_dict(each) for each in self.packed],
+            "mark": self.mark,
             "created_at": self.created_at,
         }
         return orjson.dumps({key: value for key, value in fields.items() if value})
@@ -83,6 +94,7 @@ class Conversations:
         self._storage = storage
         self._tokenizer = tokenizer
         self._ttl = int(ttl_hours * 3_600_000)
+        self._recent = Recent()
 
     async def find(self, tenant: str, name: str | None) -> Head:
         """The conversation of that name, new where there is none. Naming one that was anonymous makes it stay."""
@@ -117,19 +129,18 @@ class Conversations:
 
     async def window(self, head: Head, limit: int, *, without_run: str | None = None) -> StoredWindow:
         """The newest messages, enough to fill `limit` tokens. `without_run` leaves out what that run has said itself."""
-        found: list[StoredMessage] = []
-        tokens, left = 0, head.size or len(head.packed)
-        async with aclosing(self._newest_first(head)) as newest:
-            async for stored in newest:
-                left -= 1
-                if without_run is None or stored.run_id != without_run:
-                    found.append(stored)
-                    tokens += stored.tokens
-                if tokens > limit:
-                    break
-        found.reverse()
-        contents = [await attachments.fetch(self._storage, head.tenant, head.id, each.message) for each in found]
-        return StoredWindow(tuple(contents), tuple(each.tokens for each in found), max(0, left))
+        known = self._recent.get(head)
+        if known is None or not known.fills(limit, head.size, without_run):
+            known = await self._read(head, limit, without_run)
+            self._recent.keep(head, known)
+        newest = known.newest(limit, without_run)
+        found = [each for each in newest if without_run is None or each.run_id != without_run]
+        contents = [
+            each.message if isinstance(each.message.content, str) else await self._whole(head, each.message)
+            for each in found
+        ]
+        size = head.size or len(head.packed)
+        return StoredWindow(tuple(contents), tuple(each.tokens for each in found), max(0, size - len(newest)))
 
     async def block(
         self,
@@ -144,14 +155,12 @@ class Conversations:
         ready = await self._ready(head, said)
         if head.anonymous:
             packed = (*head.packed, *ready)
-            after = replace(head, version=head.version + 1, packed=packed, paused=paused, active=active)
+            after = head.next(packed=packed, paused=paused, active=active)
             return [self._put(after)], after
         end = await self._end(head, match.keep, ready)
         reopened = [stored.closing(None, None) for _, stored in end.reopened]
         closed, units, chain = blocks.close([*reopened, *ready], end.chain)
-        after = replace(
-            head,
-            version=head.version + 1,
+        after = head.next(
             count=match.keep - bool(reopened) + len(units),
             size=head.size - len(end.dropped) + len(ready),
             chain=chain,
@@ -160,6 +169,7 @@ class Conversations:
             active=active,
             alias=False,
         )
+        self._recent.grow(head, after, ready if match.keep == head.count else None)
         writes = [*blocks.branch_writes(head.id, end), *blocks.message_writes(head.id, end, closed)]
         writes.append(self._put(after))
         if head.alias:
@@ -192,6 +202,21 @@ class Conversations:
             if forgotten == before:
                 break
         return forgotten
+
+    async def _read(self, head: Head, limit: int, without_run: str | None) -> Tail:
+        """The newest messages from the store, as many as fill `limit` tokens."""
+        found: list[StoredMessage] = []
+        tokens = 0
+        async with aclosing(self._newest_first(head)) as newest:
+            async for stored in newest:
+                found.append(stored)
+                tokens += stored.tokens if without_run is None or stored.run_id != without_run else 0
+                if tokens > limit:
+                    break
+        return Tail.of(found[::-1], limit)
+
+    async def _whole(self, head: Head, message: Message) -> Message:
+        return await attachments.fetch(self._storage, head.tenant, head.id, message)
 
     async def _find_alias(self, tenant: str, name: str) -> Head:
         alias = await self._storage.get(tenant, "alias", name)
@@ -283,6 +308,7 @@ class Conversations:
     async def _remove(self, head: Head) -> bool:
         """Remove a conversation as it stands; False where it has changed meanwhile."""
         tenant, id = head.tenant, head.id
+        self._recent.forget(tenant, id)
         branches = [document.id async for document in self._all(tenant, "branch", id)]
         said = list(head.packed)
         for parent in (id, *(f"{id}/{branch}" for branch in branches)):
@@ -324,5 +350,6 @@ def _head(tenant: str, id: str, name: str, document: Document | None) -> Head:
         active=fields.get("active"),
         anonymous=fields.get("anonymous", False),
         packed=tuple(messages.from_dict(each) for each in fields.get("packed", ())),
+        mark=fields.get("mark", ""),
         created_at=fields["created_at"],
     )

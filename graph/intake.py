@@ -22,6 +22,7 @@ from graph.tokens import Tokenizer
 
 _PER_MESSAGE = 8
 _SEEDS_END = 2**63
+_PAGE = 128  # messages that are counted at once, of a list that is too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +200,23 @@ class Reception:
     async def _fit(self, messages: Sequence[Message]) -> tuple[tuple[Message, ...], int]:
         if sum(map(_at_most, messages)) <= self._limit:
             return tuple(window.answer_all(messages)), 0
-        fitted = window.fit(messages, await self._tokenizer.counted(messages), self._limit)
+        fitted = window.fit(messages, await self._counted(messages), self._limit)
         return fitted.messages, fitted.left_out
+
+    async def _counted(self, messages: Sequence[Message]) -> list[int]:
+        """Each message's tokens; of those that are too old to fit, whatever they are, just too many."""
+        if window.has_calls(messages):
+            return await self._tokenizer.counted(messages)
+        last_turn = max((place for place, each in enumerate(messages) if each.role == "user"), default=0)
+        counts, spent, place = [self._limit + 1] * len(messages), 0, len(messages)
+        while place > 0 and (spent <= self._limit or place > last_turn):
+            first = max(0, place - _PAGE)
+            counts[first:place] = page = await self._tokenizer.counted(messages[first:place])
+            spent, place = spent + sum(page), first
+        for older, message in enumerate(messages[:place]):
+            if message.role == "system":
+                [counts[older]] = await self._tokenizer.counted([message])
+        return counts
 
     async def _refuse_if_busy(self, head: Head) -> None:
         if head.active is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from agents.models.port import Message
 from graph.errors import ContextTooLong
@@ -43,29 +44,41 @@ def fit(messages: Sequence[Message], tokens: Sequence[int], limit: int) -> Windo
     System messages and the last turn (from the last user message on) always stay: raises `ContextTooLong` where they
     alone are too much. A call is never parted from its outputs, and calls that nobody answered say so.
     """
+    if not has_calls(messages):
+        fitting = tuple(compress(messages, _kept(messages, tokens, range(len(messages)), limit)))
+        return Window(fitting, len(messages) - len(fitting))
     blocks = _blocks(messages, tokens)
-    last_turn = _last_turn(blocks)
-    kept = {index for index, block in enumerate(blocks) if index >= last_turn or block.messages[0].role == "system"}
-    spent = sum(blocks[index].tokens for index in kept)
-    if spent > limit:
-        raise ContextTooLong(spent, limit)
-    for index in range(last_turn - 1, -1, -1):
-        if index in kept:
-            continue
-        spent += blocks[index].tokens
-        if spent > limit:
-            break
-        kept.add(index)
-    whole = [block for index, block in enumerate(blocks) if index in kept]
+    firsts, sizes = [block.messages[0] for block in blocks], [block.tokens for block in blocks]
+    whole = list(compress(blocks, _kept(firsts, sizes, [block.last for block in blocks], limit)))
     return Window(tuple(_joined(whole)), len(messages) - sum(block.received for block in whole))
 
 
 def answer_all(messages: Sequence[Message]) -> list[Message]:
     """The messages with each call's output directly behind it, as providers demand: outputs without a call are left out,
     calls without an output say so."""
-    if not any(message.tool_calls or message.role == "tool" for message in messages):
-        return list(messages)
-    return _joined(_blocks(messages, [0] * len(messages)))
+    return _joined(_blocks(messages, [0] * len(messages))) if has_calls(messages) else list(messages)
+
+
+def has_calls(messages: Sequence[Message]) -> bool:
+    """Whether there are calls or outputs among the messages."""
+    return any(message.tool_calls or message.role == "tool" for message in messages)
+
+
+def _kept(firsts: Sequence[Message], sizes: Sequence[int], lasts: Sequence[int], limit: int) -> list[bool]:
+    """Which blocks stay, each told by its first message, its tokens, and the place of its last message."""
+    last_turn = _last_turn(firsts, lasts)
+    kept = [index >= last_turn or first.role == "system" for index, first in enumerate(firsts)]
+    spent = sum(compress(sizes, kept))
+    if spent > limit:
+        raise ContextTooLong(spent, limit)
+    for index in range(last_turn - 1, -1, -1):
+        if kept[index]:
+            continue
+        spent += sizes[index]
+        if spent > limit:
+            break
+        kept[index] = True
+    return kept
 
 
 def _joined(blocks: Sequence[Block]) -> list[Message]:
@@ -78,8 +91,9 @@ def _blocks(messages: Sequence[Message], tokens: Sequence[int]) -> list[Block]:
     waiting: dict[str | None, deque[tuple[Block, int]]] = {}
     for index, message in enumerate(messages):
         if message.role != "tool":
-            blocks.append(block := Block([message, *_not_answered(message)], tokens[index], index))
+            blocks.append(block := Block([message], tokens[index], index))
             if message.tool_calls:
+                block.messages += _not_answered(message)
                 waiting |= _calls(block)
         elif calls := waiting.get(message.tool_call_id):
             block, place = calls.popleft()
@@ -99,9 +113,9 @@ def _calls(block: Block) -> dict[str | None, deque[tuple[Block, int]]]:
     return calls
 
 
-def _last_turn(blocks: Sequence[Block]) -> int:
+def _last_turn(firsts: Sequence[Message], lasts: Sequence[int]) -> int:
     """The first block of the last turn, which may hold outputs of calls that were made before the user spoke."""
-    said = next((block.last for block in reversed(blocks) if block.messages[0].role == "user"), None)
+    said = next((lasts[index] for index in range(len(firsts) - 1, -1, -1) if firsts[index].role == "user"), None)
     if said is None:
-        return max(0, len(blocks) - 1)
-    return next(index for index, block in enumerate(blocks) if block.last >= said)
+        return max(0, len(firsts) - 1)
+    return next(index for index, last in enumerate(lasts) if last >= said)

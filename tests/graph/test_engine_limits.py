@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
-from agents.models.port import Message, Text, Usage
+from agents.models.port import Message, Role, Text, Usage
 from graph import events as ev
+from graph import intake
 from graph.errors import ContextTooLong, Overloaded
+from graph.tokens import Tokenizer
+from graph.window import fit
 from tests.graph.doubles import SPENT, Gate, Script, call, delegate, final, say
-from tests.graph.house import TENANT, WEATHER, every_store, house, outputs, text_of
+from tests.graph.house import TENANT, TOKENIZER, WEATHER, every_store, house, outputs, text_of
 from tests.graph.stores import Unsteady
 
 store = every_store
@@ -234,6 +238,60 @@ async def test_the_window_over_a_resent_list() -> None:
         run = await here.ask([Message("system", "Hm."), *listed])
         assert script.asked[0].talk == [("user", "question two")]
         assert run.truncated_messages == 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_long_resent_list_is_cut_where_counting_all_of_it_would_cut(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_PAGE", 3)
+    chance, limit = random.Random(seed), 60
+    roles: list[Role] = ["user", "assistant", "assistant", "system"]
+    listed = [
+        Message(role, f"{number} {'word ' * chance.randint(1, 12)}")
+        for number, role in enumerate(chance.choices(roles, weights=[4, 3, 1, chance.choice([0, 1])], k=40))
+    ]
+    async with house(Script(supervisor=[say("answer")]), max_context_tokens=limit) as here:
+        counts = [TOKENIZER.count_message(each) for each in listed]
+        if (least := least_tokens(listed, counts)) > limit:
+            with pytest.raises(ContextTooLong, match=str(least)):
+                await here.start(listed)
+        else:
+            expected = fit(listed, counts, limit)
+            run = await here.ask(listed)
+            assert run.truncated_messages == expected.left_out
+            assert here.script.asked[0].prompt[1:] == tuple(m for m in expected.messages if m.role != "system")
+
+
+def least_tokens(listed: list[Message], counts: list[int]) -> int:
+    """The tokens of what always stays: the last turn, and the system's messages."""
+    last_turn = max(place for place, each in enumerate(listed) if each.role == "user")
+    return sum(
+        count
+        for place, (each, count) in enumerate(zip(listed, counts, strict=True))
+        if place >= last_turn or each.role == "system"
+    )
+
+
+async def test_of_a_long_resent_list_only_what_may_fit_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "_PAGE", 3)
+    counted: list[Message] = []
+    count = Tokenizer.count_message
+
+    def noting(self: Tokenizer, message: Message) -> int:
+        counted.append(message)
+        return count(self, message)
+
+    monkeypatch.setattr(Tokenizer, "count_message", noting)
+    listed = [Message(role, f"{role} {turn}") for turn in range(200) for role in ("user", "assistant")]
+    async with house(Script(supervisor=[say("answer"), say("answer")]), max_context_tokens=40) as here:
+        await here.ask(listed, conversation="talk")
+        counted.clear()
+        run = await here.ask(
+            [*listed, Message("assistant", "answer"), Message("user", "and now?")], conversation="talk"
+        )
+        assert run.truncated_messages > 390
+    assert len(counted) < 20
 
 
 async def test_a_last_turn_too_long_alone_is_refused_and_nothing_is_stored(store: str) -> None:
