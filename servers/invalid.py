@@ -60,7 +60,8 @@ def path(place: Sequence[int | str]) -> str:
 
 
 def _is_tag(step: int | str) -> bool:
-    return isinstance(step, str) and step.startswith("~")
+    """Whether a step is pydantic's own: a union's tag, or that a key is meant and not its value."""
+    return isinstance(step, str) and (step.startswith("~") or step == "[key]")
 
 
 def _first(error: ErrorDetails) -> BadRequest:

@@ -57,6 +57,8 @@ def _refuse_unsupported(body: wire.ChatRequest) -> None:
     """Refuse by name what would change the answer and can't be done here."""
     if body.audio is not None or "audio" in (body.modalities or ()):
         raise _unsupported("modalities" if body.audio is None else "audio", _TEXT_ONLY)
+    if body.moderation is not None:
+        raise _unsupported("moderation", "This server moderates nothing.")
     if body.top_logprobs is not None and not body.logprobs:
         raise BadRequest(
             "Invalid value for 'top_logprobs': it is only allowed when 'logprobs' is true.",
@@ -116,7 +118,11 @@ def _response_format(body: wire.ChatRequest) -> Mapping[str, Any] | None:
 
 def _extra(body: wire.ChatRequest) -> Mapping[str, Any]:
     fields = {name: getattr(body, name) for name in wire.PASSED_ON}
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: _as_sent(value) for name, value in fields.items() if value is not None}
+
+
+def _as_sent(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if isinstance(value, wire.Wire) else value
 
 
 def _calls_by_name(body: wire.ChatRequest) -> bool:

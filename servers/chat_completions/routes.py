@@ -24,7 +24,6 @@ from servers.chat_completions.decode import decode
 from servers.chat_completions.encode import completion, shown
 from servers.chat_completions.schema import ChatRequest
 from servers.chat_completions.stored import Keeper
-from servers.chat_completions.stored_routes import Update
 from servers.chat_completions.stored_routes import router as stored
 from servers.chat_completions.stream import AnswerStream, Settle
 from servers.chat_completions.usage import Tokens, together
@@ -38,6 +37,7 @@ from servers.sse import EventStream
 BODY: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["messages"],
+    "properties": {name: {"description": field.description} for name, field in ChatRequest.model_fields.items()},
     "description": "OpenAI's CreateChatCompletionRequest, and `conversation_id`, `history` (`auto` or `full`), "
     "`stream_options.include_progress`.",
 }
@@ -67,8 +67,7 @@ async def _read(request: Request, service: Service) -> tuple[ChatRequest, Keeper
     body = validated(ChatRequest, sent)
     if not body.store:
         return body, None
-    metadata = validated(Update, {"metadata": body.metadata}).metadata or {}
-    return body, Keeper(service.completions, context_of(request.scope).tenant, sent["messages"], metadata)
+    return body, Keeper(service.completions, context_of(request.scope).tenant, sent["messages"], body.metadata or {})
 
 
 async def _decoded(request: Request, service: Service, body: ChatRequest) -> RunRequest:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from servers.invalid import by_type
+from servers.metadata import Metadata
 
 INT64: Final = 2**63
 MAX_MESSAGES: Final = 10_000
@@ -17,6 +18,9 @@ MAX_PARTS: Final = 10_000
 MAX_TOOLS: Final = 1_000
 MAX_FUNCTIONS: Final = 128
 MAX_BIASES: Final = 10_000
+
+SAMPLED: Final = "passed to the calls that can be the answer; absent = not sent"
+PASSED: Final = "passed on to models that speak OpenAI's wire"
 
 
 class Wire(BaseModel):
@@ -168,6 +172,20 @@ FunctionChoice = Annotated[
 ]
 
 
+class Prediction(Wire):
+    type: Literal["content"]
+    content: Annotated[
+        Annotated[str, Tag("~one")]
+        | Annotated[list[TextPart], Field(max_length=MAX_PARTS, fail_fast=True), Tag("~many")],
+        Discriminator(_shape),
+    ]
+
+
+class CacheOptions(Wire):
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: Literal["30m"] | None = None
+
+
 class JsonSchema(Wire):
     model_config = ConfigDict(extra="allow")
 
@@ -199,6 +217,7 @@ ResponseFormat = Annotated[
 
 class StreamOptions(Wire):
     include_usage: bool | None = None
+    include_obfuscation: bool | None = None
     include_progress: bool | None = None
 
 
@@ -225,55 +244,106 @@ class WebSearchOptions(Wire):
 Stop = Annotated[
     Annotated[str | None, Tag("~one")] | Annotated[list[str], Field(max_length=4), Tag("~many")], Discriminator(_shape)
 ]
-Penalty = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
+TokenId = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
+Bias = Annotated[int, Field(ge=-100, le=100)]
+
+Kind = Literal["honoured", "hint", "refused"]
+
+
+def honoured(sentence: str, default: Any = None, **limits: Any) -> Any:
+    """A parameter that does what OpenAI's does; the sentence says how, for the table in the documentation."""
+    return _parameter("honoured", sentence, default, **limits)
+
+
+def hint(sentence: str, **limits: Any) -> Any:
+    """A parameter that may be ignored: the answer means the same without it."""
+    return _parameter("hint", sentence, None, **limits)
+
+
+def refused(sentence: str, **limits: Any) -> Any:
+    """A parameter that can't be honoured and may not be ignored: `decode` refuses what it asks for."""
+    return _parameter("refused", sentence, None, **limits)
+
+
+def _parameter(kind: Kind, sentence: str, default: Any, **limits: Any) -> Any:
+    return Field(default, description=sentence, json_schema_extra={"kind": kind}, **limits)
 
 
 class ChatRequest(Wire):
     """The body of `POST /v1/chat/completions`. `decode` gives it its meaning."""
 
-    model: str | None = None
-    messages: Annotated[list[Message], Field(fail_fast=True)] = Field(min_length=1, max_length=MAX_MESSAGES)
-    conversation_id: str | None = None
-    history: Literal["auto", "full"] | None = None
-    metadata: dict[str, Any] | None = None
-    store: bool | None = None
+    model: str | None = honoured(
+        "the team, an agent, an alias, or a provider's model; absent = the team; unknown = 404"
+    )
+    messages: Annotated[list[Message], Field(fail_fast=True)] = honoured(
+        "required; text or parts in every role, `developer` counts as `system`, unknown keys inside are ignored",
+        default=...,
+        min_length=1,
+        max_length=MAX_MESSAGES,
+    )
+    conversation_id: str | None = honoured("the conversation that this goes on; ours, not OpenAI's")
+    history: Literal["auto", "full"] | None = honoured("`full`: the messages are all of it; ours, not OpenAI's")
+    metadata: Metadata | None = honoured("up to 16 pairs of strings, kept with the run and with a stored completion")
+    store: bool | None = honoured("keeps the completion")
 
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    stream: bool | None = honoured("the answer as it is made")
+    stream_options: StreamOptions | None = honoured(
+        "`include_usage` as OpenAI's; `include_progress` shows the agents' work; `include_obfuscation` is ignored"
+    )
 
-    n: int | None = Field(None, ge=1, le=128)
-    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
-    top_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    seed: int | None = Field(None, ge=-INT64, lt=INT64)
-    max_tokens: int | None = Field(None, ge=1, lt=INT64)
-    max_completion_tokens: int | None = Field(None, ge=1, lt=INT64)
-    stop: Stop = None
-    response_format: ResponseFormat | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = Field(None, ge=0, le=20)
+    n: int | None = honoured("1 to 128 answers, made side by side", ge=1, le=128)
+    temperature: float | None = honoured(SAMPLED, ge=0, le=2, allow_inf_nan=False)
+    top_p: float | None = honoured(SAMPLED, ge=0, le=1, allow_inf_nan=False)
+    presence_penalty: float | None = honoured(SAMPLED, ge=-2, le=2, allow_inf_nan=False)
+    frequency_penalty: float | None = honoured(SAMPLED, ge=-2, le=2, allow_inf_nan=False)
+    seed: int | None = honoured(SAMPLED, ge=-INT64, lt=INT64)
+    logit_bias: dict[TokenId, Bias] | None = honoured("by token, -100 to 100; " + PASSED, max_length=MAX_BIASES)
+    max_completion_tokens: int | None = honoured(
+        "kept on the answer itself, whatever the provider does", ge=1, lt=INT64
+    )
+    max_tokens: int | None = honoured("the old name of `max_completion_tokens`, which wins over it", ge=1, lt=INT64)
+    stop: Stop = honoured("up to 4 sequences, kept on the answer itself, whatever the provider does")
+    response_format: ResponseFormat | None = honoured(
+        "kept, whatever the provider does; the answer is held until it is whole"
+    )
+    logprobs: bool | None = honoured(
+        "asked of the calls that can be the answer; the tokens come with the text that they spell, words before a call "
+        "among it; null where the provider stays silent, refused where the model has none (`offline`, LangChain's providers)"
+    )
+    top_logprobs: int | None = honoured("0 to 20, with `logprobs` only", ge=0, le=20)
 
-    tools: Annotated[list[Tool], Field(fail_fast=True)] | None = Field(None, max_length=MAX_TOOLS)
-    tool_choice: ToolChoice | None = None
-    parallel_tool_calls: bool | None = None
-    functions: Annotated[list[Function], Field(fail_fast=True)] | None = Field(None, max_length=MAX_FUNCTIONS)
-    function_call: FunctionChoice | None = None
+    tools: Annotated[list[Tool], Field(fail_fast=True)] | None = honoured(
+        "offered beside the team's own; kinds other than `function` are ignored", max_length=MAX_TOOLS
+    )
+    tool_choice: ToolChoice | None = honoured(
+        "a forced choice holds for the first turn; `none` withdraws your tools alone"
+    )
+    parallel_tool_calls: bool | None = honoured("passed on; `false`: you are asked for one call at a time")
+    functions: Annotated[list[Function], Field(fail_fast=True)] | None = honoured(
+        "the old name of `tools`, and not beside them", max_length=MAX_FUNCTIONS
+    )
+    function_call: FunctionChoice | None = honoured("the old name of `tool_choice`, for `functions`")
+    web_search_options: WebSearchOptions | None = honoured(
+        "how much searches bring, and for whom; refused where no web is searched"
+    )
 
-    web_search_options: WebSearchOptions | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = hint(PASSED)
+    verbosity: Literal["low", "medium", "high"] | None = hint(PASSED)
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = hint(
+        PASSED + "; the answer does not tell which one it was"
+    )
+    user: str | None = hint(PASSED + "; it selects no memory")
+    safety_identifier: str | None = hint(PASSED, max_length=64)
+    prompt_cache_key: str | None = hint(PASSED)
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = hint(PASSED)
+    prompt_cache_options: CacheOptions | None = hint(PASSED)
+    prediction: Prediction | None = hint("ignored: providers take it with no call that carries tools")
 
-    # Known, and refused by name where they ask for something: nobody here could do it.
-    modalities: list[str] | None = None
-    audio: dict[str, Any] | None = None
-
-    # Passed on as they are, to models that speak this wire.
-    user: str | None = None
-    logit_bias: dict[str, float] | None = Field(None, max_length=MAX_BIASES)
-    reasoning_effort: str | None = None
-    verbosity: str | None = None
-    service_tier: str | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
+    modalities: Annotated[list[Literal["text", "audio"]], Field(fail_fast=True)] | None = refused(
+        "with `audio`: answers are text"
+    )
+    audio: dict[str, Any] | None = refused("answers are text")
+    moderation: dict[str, Any] | None = refused("nothing is moderated here")
 
 
 PASSED_ON: Final = (
@@ -284,4 +354,6 @@ PASSED_ON: Final = (
     "service_tier",
     "safety_identifier",
     "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
 )

@@ -251,3 +251,41 @@ def test_the_round_trip_offline(offline: Server) -> None:
     assert (call.function.name, call.function.arguments) == ("weather", '{"city":"Rome"}')
     answer = "".join(contents(chat.stream("What is the weather in Rome?", first, output(call, "sun"), tools=[WEATHER])))
     assert "sun" in answer
+
+
+STRICT: Any = {"type": "function", "function": {"name": "clock", "parameters": CITY, "strict": True}}
+CLOCK: Any = {"type": "function", "function": {"name": "clock"}}
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_tools_reach_the_upstream_as_sent(chat: Chat, stage: Stage, parallel: bool) -> None:
+    stage.play("Words.")
+    chat.say("Weather?", tools=[WEATHER, STRICT], parallel_tool_calls=parallel)
+    (asked,) = stage.requests
+    assert asked.body["tools"][:2] == [WEATHER, STRICT]
+    assert asked.body["parallel_tool_calls"] is parallel
+    assert "tool_choice" not in asked.body
+
+
+@pytest.mark.parametrize(
+    ("choice", "told", "offered"),
+    [
+        ("auto", "auto", ["weather", "clock", "transfer_to_researcher", "transfer_to_analyst", "transfer_to_writer"]),
+        ("required", "required", ["weather", "clock"]),
+        ("none", None, ["transfer_to_researcher", "transfer_to_analyst", "transfer_to_writer"]),
+        (CLOCK, CLOCK, ["weather", "clock"]),
+        (  # only these are offered, so that it holds with every provider
+            {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [CLOCK]}},
+            "required",
+            ["clock"],
+        ),
+    ],
+)
+def test_every_kind_of_choice_reaches_the_upstream(
+    chat: Chat, stage: Stage, choice: Any, told: Any, offered: list[str]
+) -> None:
+    stage.play("Words.")
+    chat.say("Weather?", tools=[WEATHER, STRICT], tool_choice=choice)
+    (asked,) = stage.requests
+    assert asked.body.get("tool_choice") == told
+    assert [tool["function"]["name"] for tool in asked.body["tools"]] == offered

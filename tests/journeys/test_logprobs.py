@@ -121,3 +121,17 @@ def test_the_offline_model_has_none(offline: Server, stream: bool) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         Chat(offline).say("Hi", stream=stream, **ASKED)
     assert (refused.value.param, refused.value.code) == ("logprobs", "unsupported_value")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_every_choice_has_its_own(chat: Chat, stage: Stage, stream: bool) -> None:
+    stage.play(HELLO)
+    told: dict[int, bytes] = {}
+    if stream:
+        parts = [choice for chunk in chat.stream("Hi", n=20, **ASKED) for choice in chunk.choices]
+    else:
+        parts = chat.say("Hi", n=20, **ASKED).choices
+    for part in parts:
+        content = part.logprobs.content if part.logprobs else []
+        told[part.index] = told.get(part.index, b"") + b"".join(bytes(token.bytes) for token in content)
+    assert told == {index: "Hello, Zoë".encode() for index in range(20)}

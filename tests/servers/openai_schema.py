@@ -43,6 +43,18 @@ def check_chat_answer(content_type: str, body: bytes) -> None:
                 check_chat(json.loads(line.removeprefix(b"data: ")))
 
 
+def properties(name: str) -> dict[str, Any]:
+    """The properties of the schema of that name, with those of all that it is made of."""
+    return _properties(_description()["components"]["schemas"][name])
+
+
+def _properties(schema: Any) -> dict[str, Any]:
+    if "$ref" in schema:
+        return properties(schema["$ref"].rpartition("/")[2])
+    made_of = [_properties(part) for part in schema.get("allOf", ())]
+    return {key: value for part in [*made_of, schema.get("properties", {})] for key, value in part.items()}
+
+
 @cache
 def _validator(name: str) -> Draft202012Validator:
     description = _description()

@@ -39,6 +39,7 @@ texts = st.text(max_size=30) | st.sampled_from(
         "a" * 3000,
     ]
 )
+short = texts.filter(lambda text: len(text) <= 64)
 words = st.sampled_from(WORK) | texts
 names = st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True) | st.sampled_from(
     ["transfer_to_writer", "search", "python"]
@@ -195,14 +196,14 @@ parameters = or_absent(
     stop=or_null(texts | st.lists(texts, max_size=4)),
     response_format=or_null(formats),
     parallel_tool_calls=or_null(st.booleans()),
-    metadata=or_null(st.dictionaries(texts, texts, max_size=3)),
+    metadata=or_null(st.dictionaries(short, short, max_size=3)),
     history=st.sampled_from([None, "auto", "full"]),
     user=or_null(texts),
     logit_bias=or_null(st.dictionaries(st.integers(0, 99999).map(str), st.integers(-100, 100), max_size=2)),
     reasoning_effort=st.sampled_from([None, "low", "high"]),
     verbosity=st.sampled_from([None, "low", "high"]),
     service_tier=st.sampled_from([None, "auto", "default"]),
-    safety_identifier=or_null(texts),
+    safety_identifier=or_null(short),
     prompt_cache_key=or_null(texts),
     logprobs=st.sampled_from([None, False]),
     modalities=st.sampled_from([None, ["text"]]),
@@ -234,6 +235,8 @@ more_parameters = or_absent(
     modalities=st.sampled_from([["text"], ["text", "audio"], [], ["x"]]),
     audio=or_null(or_absent(voice=texts, format=texts)),
     prediction=or_null(st.fixed_dictionaries({"type": st.just("content"), "content": contents})),
+    moderation=or_null(values),
+    prompt_cache_options=or_null(or_absent(ttl=st.sampled_from(["30m", "x"]), mode=texts)),
     store=or_null(st.booleans()),
     web_search_options=or_null(or_absent(search_context_size=st.sampled_from(["low", "x"]))),
     conversation_id=or_null(texts),

@@ -105,12 +105,6 @@ def test_everything_that_has_a_place() -> None:
     )
 
 
-@pytest.mark.parametrize("field", sorted(set(ChatRequest.model_fields) - {"messages"}))
-def test_null_is_absent(field: str) -> None:
-    absent: dict[str, Any] = {field: None}
-    assert decoded(**absent).params == Params(stream=False)
-
-
 @pytest.mark.parametrize(
     ("wire", "meant"),
     [
