@@ -207,5 +207,7 @@ async def test_whatever_the_model_says(thinking: tuple[ASGIApp, Upstream], reque
         answer = await ask(app, "POST", PATH, body=json.dumps(request).encode())
     if answer.status == 200 and request["stream"]:
         assert answer.events()[-1] == "[DONE]"
+    elif answer.status == 400:
+        assert answer.error["message"].startswith(REFUSED)
     elif answer.status != 200:
         assert (answer.status, answer.error["code"]) == (502, "upstream_error")
