@@ -166,7 +166,7 @@ def test_a_body_over_the_limit(strict: Server, stage: Stage, chunked: bool) -> N
 
 def test_a_body_just_under_the_limit(strict: Server, red: Chat, stage: Stage) -> None:
     stage.play("Yes.")
-    assert red.text("Hi", extra_body={"metadata": {"padding": "x" * 50_000}}) == "Yes."
+    assert red.text("Hi", extra_body={"padding": "x" * 50_000}) == "Yes."
 
 
 def test_more_at_once_than_the_server_takes(red: Chat, stage: Stage) -> None:
