@@ -1,68 +1,134 @@
-"""A stream of server-sent events given as bytes: sse-starlette's response, at a third of its cost per event."""
+"""A stream of server-sent events given as bytes: beside the request's own task, one that listens and one timer."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from time import monotonic
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from typing import Final
 
-from sse_starlette.sse import EventSourceResponse, SendTimeoutError
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-PING: Final = 15.0  # seconds between comments that keep proxies from closing a quiet stream
+PING: Final = 15.0  # seconds of silence after which a comment keeps proxies from closing the stream
 STALL: Final = 30.0  # seconds after which a client that does not read is given up
+
+_HEADERS: Final = {"cache-control": "no-cache", "connection": "keep-alive", "x-accel-buffering": "no"}
+_COMMENT: Final = b": ping\n\n"
 
 logger = logging.getLogger(__name__)
 
 
-class EventStream(EventSourceResponse):
-    """Sends frames as they come. `left` is awaited when the stream is over, however that came about.
+class EventStream(Response):
+    """Sends frames as they come, until they end, the client leaves, or it does not read. `left` is awaited when the stream
+    is over, however that came about."""
 
-    A timer for every single send is what makes the original slow; here one look per stream now and then does. It stands
-    in the place of the original's watch for the server's shutdown: what the server does then is the engine's decision,
-    which ends the runs, and so the streams.
-    """
+    media_type = "text/event-stream"
 
     def __init__(
         self,
-        frames: AsyncIterator[bytes],
+        frames: AsyncGenerator[bytes, None],
         left: Callable[[], Awaitable[None]],
         headers: Mapping[str, str],
         *,
         ping: float = PING,
         stall: float = STALL,
     ) -> None:
-        super().__init__(frames, headers={"cache-control": "no-cache", **headers}, ping=ping, sep="\n")
+        self.status_code, self.background = 200, None
+        self.init_headers({**_HEADERS, **headers})
+        self._frames = frames
         self._left = left
-        self._stall = stall
-        self._sending: float | None = None
+        self._ping, self._stall = ping, stall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def timed(message: Message) -> None:
-            if self._sending is not None:  # a ping behind a frame that is not read
-                return await send(message)
-            self._sending = monotonic()
-            await send(message)
-            self._sending = None
-            return None
-
         try:
-            await super().__call__(scope, receive, timed)
-        except SendTimeoutError:
-            logger.warning("a client has not read its stream for %g seconds and was given up", self._stall)
+            async with aclosing(self._frames):
+                await self._until_left(receive, send)
         finally:
             await self._left()
 
-    async def _send_with_timeout(self, send: Send, message: Message) -> None:
-        await send(message)
+    async def _until_left(self, receive: Receive, send: Send) -> None:
+        """Send everything; a client that leaves or stalls ends it like a time limit that is reached."""
+        limit = asyncio.timeout(None)
+        writer = _Writer(send, limit, self._ping, self._stall)
+        listening = asyncio.create_task(_listen(receive, limit))
+        try:
+            async with limit:
+                await self._write(writer)
+        except TimeoutError:
+            if not limit.expired():  # it is the frames' own
+                raise
+        finally:
+            listening.cancel()
+            writer.stop()
 
-    async def _listen_for_exit_signal_with_grace(self) -> None:
-        """Raise `SendTimeoutError` once a send has taken too long."""
-        while True:
-            since = monotonic() if self._sending is None else self._sending
-            left = since + self._stall - monotonic()
-            if left <= 0:
-                raise SendTimeoutError
-            await asyncio.sleep(left)
+    async def _write(self, writer: _Writer) -> None:
+        await writer.write({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for frame in self._frames:
+            await writer.write(_body(frame))
+        await writer.write({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Writer:
+    """Sends one message at a time. A timer looks after it: silence is filled with a comment, and a message that the
+    client does not take reaches the limit."""
+
+    def __init__(self, send: Send, limit: asyncio.Timeout, ping: float, stall: float) -> None:
+        self._send, self._limit = send, limit
+        self._ping, self._stall = ping, stall
+        self._loop = asyncio.get_running_loop()
+        self._sending = False
+        self._since = self._loop.time()  # when the message on its way, or the last one, was sent
+        self._comment: asyncio.Task[None] | None = None
+        self._timer = self._look_in(min(ping, stall))
+
+    async def write(self, message: Message) -> None:
+        """Send a message, behind the comment that may be on its way."""
+        if self._comment is not None:
+            await self._comment
+            self._comment = None
+        await self._timed(message)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._comment is not None:
+            self._comment.cancel()
+
+    async def _timed(self, message: Message) -> None:
+        self._since, self._sending = self._loop.time(), True
+        await self._send(message)
+        self._sending = False
+
+    def _look_in(self, seconds: float) -> asyncio.TimerHandle:
+        return self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        left = self._since + (self._stall if self._sending else self._ping) - self._loop.time()
+        if left <= 0 and self._sending:
+            logger.warning("a client has not read its stream for %g seconds and was given up", self._stall)
+            return _reach(self._limit)
+        if left <= 0:
+            self._comment, left = asyncio.create_task(self._say()), self._ping
+        self._timer = self._look_in(min(left, self._stall))
+        return None
+
+    async def _say(self) -> None:
+        with suppress(OSError):  # some servers tell in this way that the client has gone; who listens hears it too
+            await self._timed(_body(_COMMENT))
+
+
+def _body(data: bytes) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": True}
+
+
+async def _listen(receive: Receive, limit: asyncio.Timeout) -> None:
+    """Reach the limit when the client leaves."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    _reach(limit)
+
+
+def _reach(limit: asyncio.Timeout) -> None:
+    if not limit.expired():
+        limit.reschedule(asyncio.get_running_loop().time())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ class Source:
         self.open = False
         self.left = 0
 
-    async def frames(self) -> AsyncIterator[bytes]:
+    async def frames(self) -> AsyncGenerator[bytes, None]:
         self.open = True
         try:
             for frame in self._frames[:-1]:
@@ -95,7 +95,7 @@ async def test_a_slow_source_is_no_stall() -> None:
 
 
 async def test_a_source_that_breaks() -> None:
-    async def broken() -> AsyncIterator[bytes]:
+    async def broken() -> AsyncGenerator[bytes, None]:
         yield b"data: 1\n\n"
         raise RuntimeError("oops")
 
