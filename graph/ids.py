@@ -14,16 +14,12 @@ _BARE = re.compile(r"[0-9A-Za-z]{24}")
 _CALL = re.compile(r"(?:call|func)_([0-9A-Za-z]{24})_[0-9]+_[0-9]+")
 _UNTOLD = ("func_", "function_")
 _LONGEST = 40  # characters of a call's id, as OpenAI's clients expect
-_SPACE = 62**24
+_LETTERS = (_ALPHABET * 5)[:256].encode()  # a letter for each byte: the first eight are a quarter more likely
 
 
 def new_id() -> str:
     """A fresh bare id."""
-    number, letters = secrets.randbelow(_SPACE), []
-    for _ in range(24):
-        number, digit = divmod(number, 62)
-        letters.append(_ALPHABET[digit])
-    return "".join(letters)
+    return secrets.token_bytes(24).translate(_LETTERS).decode()
 
 
 def is_bare(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agents.models.port import Usage
@@ -38,7 +38,7 @@ class Failure:
     param: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `fold` copies its dictionary
 class Run:
     """A run as it stands. Times are epoch milliseconds, usage sums all model calls so far. `journal` is there, without
     texts, where the run's document holds it."""
@@ -103,10 +103,18 @@ def fold(run: Run, event: ev.Event) -> Run:
         return run
     if run.ended:
         raise RunOver(f"{type(event).__name__} after {run.status}")
-    return replace(run, journal_length=run.journal_length + 1, **handler(run, event))
+    return _changed(run, {"journal_length": run.journal_length + 1, **handler(run, event)})
 
 
 Changes = dict[str, Any]
+
+
+def _changed(run: Run, changes: Changes) -> Run:
+    """`dataclasses.replace` at a sixth of its cost: each of a chat's events is folded twice."""
+    changed = object.__new__(Run)
+    vars(changed).update(vars(run))
+    vars(changed).update(changes)
+    return changed
 
 
 def _run_started(run: Run, event: ev.RunStarted) -> Changes:

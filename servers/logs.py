@@ -23,6 +23,7 @@ def configure(format: str, level: str) -> None:
     for room in ROOMS:
         logging.getLogger(room).setLevel(level.upper())
     logging.captureWarnings(True)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # our lines don't name them
 
 
 def request_log(*, wanted: bool) -> logging.Logger:

@@ -57,6 +57,11 @@ class OpenAI:
     def backoff(self) -> Backoff:
         return Backoff(self._settings.retries, self._settings.backoff)
 
+    @property
+    def silence(self) -> float:
+        """Seconds between two reads of a stream, at most."""
+        return self._settings.silence_timeout
+
     def open(self, model: str) -> OpenAIModel:
         return OpenAIModel(model, self)
 
@@ -196,7 +201,7 @@ class OpenAIModel:
 
     async def _try(self, body: bytes, stream: bool) -> tuple[_Reading, Sequence[Piece]]:
         response = await self._server.post(body, stream)
-        reading = _Reading(response, stream)
+        reading = _Reading(response, stream, self._server.silence)
         try:
             return reading, await reading.next()
         except BaseException:
@@ -207,12 +212,13 @@ class OpenAIModel:
 class _Reading:
     """An answer that is being read. What the server says it sends counts, not what it was asked for."""
 
-    def __init__(self, response: aiohttp.ClientResponse, stream: bool) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, stream: bool, silence: float) -> None:
         kind = response.headers.get("Content-Type", "").lower()
         self._response = response
         self._streamed = "event-stream" in kind or (stream and "json" not in kind and "html" not in kind)
         self._answer = Answer()
         self._ended = False
+        self._silence = _Silence(response, silence) if self._streamed else None
 
     async def next(self) -> Sequence[Piece]:
         """The pieces of the next read that brings some; none when the answer has ended."""
@@ -233,6 +239,8 @@ class _Reading:
 
     def close(self) -> None:
         """Closes the connection, unless the response was read to its end."""
+        if self._silence is not None:
+            self._silence.over()
         self._response.close()
 
     async def _read(self) -> list[Piece]:
@@ -248,6 +256,8 @@ class _Reading:
 
     async def _bytes(self) -> bytes:
         """The next bytes off the socket; none at the end, or where a whole answer lacks only its formal end."""
+        if self._silence is not None:
+            self._silence.begin()
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -262,6 +272,34 @@ class _Reading:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _fault(error) from error
         return self._answer.whole(body)
+
+
+class _Silence:
+    """Breaks a stream that is silent for too long. One timer looks after all of its reads: aiohttp's `sock_read` would set
+    another one for each."""
+
+    def __init__(self, response: aiohttp.ClientResponse, seconds: float) -> None:
+        self._content, self._seconds = response.content, seconds
+        self._loop = asyncio.get_running_loop()
+        self.begin()
+        self._timer = self._loop.call_later(seconds, self._look)
+        connection = response.connection  # None where everything came with the head
+        if connection is not None and connection.protocol is not None:
+            connection.protocol.read_timeout = None
+
+    def begin(self) -> None:
+        """A read begins."""
+        self._since = self._loop.time()
+
+    def over(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        left = self._since + self._seconds - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        else:
+            self._content.set_exception(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
 
 
 def _base_url(settings: ModelSettings) -> URL:
