@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 
 import uvloop
 
-from benchmarks import cores, costs, report
+from benchmarks import beside, cores, costs, report
 from benchmarks.bench import Bench
+from benchmarks.beside import Beside
 from benchmarks.client import Unanswered
 from benchmarks.figures import Result
 from benchmarks.machine import disturbance, yardstick
@@ -21,6 +22,7 @@ from benchmarks.rows import ROWS
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 QUICK = 0.1
+STREAMS = {False: (200, 500, 1000), True: (200,)}  # open at the same time, without and with peers
 
 
 def main() -> int:
@@ -41,13 +43,22 @@ def _parser() -> argparse.ArgumentParser:
         description=f"Measures the product beside its direct upstream. The rows:\n\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("rows", nargs="*", type=_row, metavar="ROW", help="default: all but wide")
+    parser.add_argument(
+        "rows",
+        nargs="*",
+        type=_row,
+        metavar="ROW",
+        help="default: all but grow and wide; with --peers: what the peers can do",
+    )
     parser.add_argument("--rounds", type=_count, default=5, help="default: 5")
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests: to see that it runs")
     parser.add_argument(
-        "--streams", type=_count, nargs="+", default=[200, 500, 1000], help="the numbers of the row wide"
+        "--streams", type=_count, nargs="+", help="the numbers of the row wide (default: 200 500 1000; with peers: 200)"
     )
     parser.add_argument("--write", action="store_true", help=f"also into {PAGE.relative_to(ROOT)}")
+    parser.add_argument(
+        "--peers", action="store_true", help="measure the peers too (those that `python -m benchmarks.peers` installed)"
+    )
     parser.add_argument("--profile", action="store_true", help="tell where the product's CPU goes instead, row by row")
     return parser
 
@@ -65,20 +76,29 @@ def _count(text: str) -> int:
 
 
 async def _measured(args: argparse.Namespace) -> str:
-    rows = args.rows or [name for name, row in ROWS.items() if row.usual]
+    rows = args.rows or [name for name, row in ROWS.items() if (row.peers if args.peers else row.usual)]
     chosen = cores.choose()
     cores.pin(chosen.others)
-    results, speed = list[Result](), list[float]()
+    results, compared, speed = list[Result](), list[Beside](), list[float]()
     with disturbance() as others:
         async with scripted_upstream() as port:
-            bench = Bench(port, chosen, args.rounds, QUICK if args.quick else 1.0, open_streams=args.streams)
+            bench = Bench(
+                port,
+                chosen,
+                args.rounds,
+                QUICK if args.quick else 1.0,
+                open_streams=args.streams or STREAMS[args.peers],
+            )
             if args.profile:
                 return "\n\n".join([await _profiled(bench, name) for name in rows])
             for name in rows:
                 speed.append(_speed(chosen))
                 results.append(await _result(bench, name))
+                if args.peers and ROWS[name].peers:
+                    compared.append(await beside.measure(bench, ROWS[name], results[-1]))
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
-    text = report.report(results, report.Circumstances(command, args.rounds, chosen, others.share, speed))
+    how = report.Circumstances(command, args.rounds, chosen, others.share, speed)
+    text = report.report(results, how, compared)
     if args.write:
         report.write(PAGE, text)
     return text

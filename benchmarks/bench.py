@@ -5,14 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.client import Target, Unanswered, ask
 from benchmarks.cores import Cores
-from benchmarks.processes import Product
+from benchmarks.launch import Launch
+from benchmarks.peers.peer import Peer
+from benchmarks.processes import Product, ours
 
 _NUMBERS: Final = count(1)
 
@@ -20,7 +22,8 @@ _NUMBERS: Final = count(1)
 @dataclass(frozen=True, slots=True)
 class Bench:
     """`rounds` values for each figure; `scale` 1 is a full measurement, less is quicker and noisier. `open_streams` are
-    the numbers of the row `wide`; `profiles`: a folder for what the sampler sees, which makes the figures worthless."""
+    the numbers of the row `wide`; `profiles`: a folder for what the sampler sees, which makes the figures worthless;
+    `peer` is measured instead of us."""
 
     upstream: int
     cores: Cores
@@ -28,6 +31,11 @@ class Bench:
     scale: float = 1.0
     open_streams: Sequence[int] = (200, 500, 1000)
     profiles: Path | None = None
+    peer: Peer | None = None
+
+    def of(self, peer: Peer) -> Bench:
+        """The same for a peer."""
+        return replace(self, peer=peer)
 
     def many(self, full: int, least: int = 1) -> int:
         """A number of things to do, at this scale."""
@@ -40,13 +48,10 @@ class Bench:
     @asynccontextmanager
     async def started(self, profile: str | None = None) -> AsyncIterator[Product]:
         """A fresh server that listens, with an empty store, in front of the upstream; without a profile, on the offline
-        model. Its port and its announcement are all that is there for sure."""
-        settings = {}
-        if profile is not None:
-            url = f"http://127.0.0.1:{self.upstream}/{profile}/v1"
-            settings = {"LLM_MODEL": "openai:scripted", "OPENAI_BASE_URL": url}
+        model (a peer, which has none: on the upstream's first). Its port and its announcement are all that is there for
+        sure."""
         with tempfile.TemporaryDirectory(prefix="cortex-flow-bench-") as folder:
-            product = Product(Path(folder), settings, self.profiles)
+            product = Product(Path(folder), self._launch(profile))
             try:
                 await product.start(self.cores.product)
                 yield product
@@ -64,6 +69,13 @@ class Bench:
             if self.profiles:
                 product.begin_profile()
             yield product
+
+    def _launch(self, profile: str | None) -> Launch:
+        url = f"http://127.0.0.1:{self.upstream}/{profile or 'chat64'}/v1"
+        if self.peer is not None:
+            return self.peer.launch(url)
+        offline = profile is None
+        return ours({} if offline else {"LLM_MODEL": "openai:scripted", "OPENAI_BASE_URL": url}, self.profiles)
 
     async def tally(self, hung_up: int = 0) -> dict[str, Any]:
         """What the upstream has been asked since the last time; waits until so many clients have left it early."""

@@ -34,6 +34,12 @@ class Figure:
         return "PASS" if kept else "MISS"
 
 
+def against_direct(longer: Sequence[float], shorter: Sequence[float]) -> Figure:
+    """How many times the direct upstream's time something took, or its rate it falls short of, round by round."""
+    ratios = [more / less for more, less in zip(longer, shorter, strict=True)]
+    return Figure("against the direct upstream", ratios, "x")
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """A row's figures."""

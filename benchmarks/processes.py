@@ -18,6 +18,7 @@ import psutil
 from benchmarks.client import Target, ask
 from benchmarks.cores import on
 from benchmarks.cputime import CpuTime
+from benchmarks.launch import Launch
 
 ROOT: Final = Path(__file__).parent.parent
 COMMAND: Final = Path(sys.executable).with_name("cortex-flow")
@@ -31,14 +32,26 @@ class Failed(Exception):
     """A process that did not start, or did not end well. The message has its last lines."""
 
 
-class Product:
-    """A server of ours, started by its usual command in a folder of its own; with `profiles`, by the sampler, which
-    writes a file into that folder."""
+def ours(settings: Mapping[str, str], profiles: Path | None = None) -> Launch:
+    """Our server by its usual command; with `profiles`, by the sampler, which writes a file into that folder."""
+    launcher = (str(COMMAND),) if profiles is None else (sys.executable, "-P", str(SAMPLER), str(profiles))
+    return Launch(
+        name="cortex-flow",
+        command=(*launcher, "serve", "--port=0"),
+        settings={"OPENAI_COMPAT_API_KEYS": KEY, "PATH": str(COMMAND.parent), **settings},
+        announced=_PORT,
+        health="/health",
+        ready="/v1/models",
+        key=KEY,
+    )
 
-    def __init__(self, folder: Path, settings: Mapping[str, str], profiles: Path | None = None) -> None:
+
+class Product:
+    """A server that is measured, in a folder of its own."""
+
+    def __init__(self, folder: Path, launch: Launch) -> None:
         self._folder = folder
-        self._launcher = [str(COMMAND)] if profiles is None else [sys.executable, "-P", str(SAMPLER), str(profiles)]
-        self._settings = {"OPENAI_COMPAT_API_KEYS": KEY, "HOME": str(folder), "PATH": str(COMMAND.parent), **settings}
+        self._launch = launch
         self._tail: deque[bytes] = deque(maxlen=30)
         self._draining: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -49,18 +62,19 @@ class Product:
 
     @property
     def target(self) -> Target:
-        return Target(self.port, "/v1", KEY)
+        return Target(self.port, "/v1", self._launch.key)
 
     async def start(self, cores: frozenset[int]) -> None:
         """Start it on these cores; returns when it listens. Raises `Failed`."""
+        for name, text in self._launch.files.items():
+            (self._folder / name).write_text(text, encoding="utf-8")
         with on(cores):
             self.began = monotonic()
             process = self._process = await asyncio.create_subprocess_exec(
-                *self._launcher,
-                "serve",
-                "--port=0",
+                *self._launch.command,
                 cwd=self._folder,
-                env=self._settings,
+                env={"HOME": str(self._folder), **self._launch.settings},
+                stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
             )
         assert process.stderr is not None
@@ -82,7 +96,7 @@ class Product:
             code = await process.wait()
         if self._draining is not None:
             await self._draining
-        if code != 0:
+        if code not in self._launch.ends:
             raise self._failed(f"ended with {code}")
         self.left_behind = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
 
@@ -92,12 +106,12 @@ class Product:
         self._process.send_signal(signal.SIGUSR1)
 
     async def health(self) -> None:
-        """Returns when `/health` has answered 200. Raises `Unanswered`."""
-        await ask(self.target, self.target.get("/health"))
+        """Returns when it has said that it lives. Raises `Unanswered`."""
+        await ask(self.target, self.target.get(self._launch.health))
 
     async def opened(self) -> None:
         """Returns when everything is loaded that a request needs, without a chat. Raises `Unanswered`."""
-        await ask(self.target, self.target.get("/v1/models"))
+        await ask(self.target, self.target.get(self._launch.ready))
 
     def cpu(self) -> float:
         """Seconds of CPU so far, user and system, of all threads."""
@@ -113,7 +127,7 @@ class Product:
         """The port, from the line that says that it listens."""
         while line := await stderr.readline():
             self._tail.append(line)
-            if found := _PORT.search(line):
+            if found := self._launch.announced.search(line):
                 return int(found[1])
         raise self._failed("did not start")
 
@@ -128,7 +142,7 @@ class Product:
         return b"".join(self._tail)[-4000:].decode(errors="replace")
 
     def _failed(self, how: str) -> Failed:
-        return Failed(f"cortex-flow {how}:\n{self.log}")
+        return Failed(f"{self._launch.name} {how}:\n{self.log}")
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from benchmarks import beside
+from benchmarks.beside import Beside
 from benchmarks.cores import Cores
 from benchmarks.figures import Result
 from benchmarks.machine import describe
@@ -29,8 +31,8 @@ class Circumstances:
     speed: Sequence[float]
 
 
-def report(results: Sequence[Result], how: Circumstances) -> str:
-    """How, where and when it was measured, and the table."""
+def report(results: Sequence[Result], how: Circumstances, others: Sequence[Beside] = ()) -> str:
+    """How, where and when it was measured, and the tables."""
     pinned = "the product alone on one core, upstream and load generator on the others"
     lines = [
         f"- Machine: {describe()}",
@@ -42,6 +44,11 @@ def report(results: Sequence[Result], how: Circumstances) -> str:
         table(results),
         "",
         _missed(results),
+        *(
+            ["", "Beside other servers, each with the core to itself, medians:", "", beside.table(others)]
+            if others
+            else []
+        ),
     ]
     return "\n".join(lines)
 

@@ -15,19 +15,19 @@ def table(results: Iterable[Result]) -> str:
 
 
 def _lines(result: Result) -> Iterator[str]:
-    for number, figure in enumerate(result.figures):
-        row = "" if number else f"{result.row}: {result.title}"
-        span = f"{_number(min(figure.values))} - {_number(max(figure.values))}"
-        cells = (row, figure.name, f"{_number(figure.value)} {figure.unit}".strip(), span, _goal(figure))
+    for place, figure in enumerate(result.figures):
+        row = "" if place else f"{result.row}: {result.title}"
+        span = f"{number(min(figure.values))} - {number(max(figure.values))}"
+        cells = (row, figure.name, f"{number(figure.value)} {figure.unit}".strip(), span, _goal(figure))
         yield f"| {' | '.join(cells)} | {figure.verdict} |"
 
 
 def _goal(figure: Figure) -> str:
     if figure.goal is None:
         return "-"
-    return f"{'>=' if figure.at_least else '<='} {_number(figure.goal)}"
+    return f"{'>=' if figure.at_least else '<='} {number(figure.goal)}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits that count; whole above a hundred."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

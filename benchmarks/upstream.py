@@ -109,10 +109,10 @@ class Connection(asyncio.Protocol):
         if path.startswith("/tally"):
             wanted = _HUNG_UP.search(path)
             return self._upstream.tally.wait(self, int(wanted[1]) if wanted else 0)
-        self._upstream.tally.calls += 1
         script = self._upstream.scripts.get(path.split("/", 2)[1])
-        if script is None:
+        if script is None or not path.endswith("/chat/completions"):  # some clients look for models
             return self.send(_JSON % (404, 2) + b"{}")
+        self._upstream.tally.calls += 1
         body: Body = orjson.loads(content)
         reply = script(body)
         answer = self._stream if body.get("stream") else self._whole

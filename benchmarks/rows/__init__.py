@@ -9,26 +9,32 @@ from typing import Final
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
-from benchmarks.rows import chat, drop, growth, parallel, start, stream, team, ttft, wide
+from benchmarks.peers import PEERS
+from benchmarks.rows import chat, drop, grow, growth, parallel, start, stream, team, ttft, wide
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Something to measure. `usual`: part of a run that names no rows."""
+    """Something to measure. `usual`: part of a run that names no rows. `peers`: the names of those who can do it too."""
 
     title: str
     measure: Callable[[Bench], Awaitable[Sequence[Figure]]]
     usual: bool = True
+    peers: Sequence[str] = ()
+
+
+ALL: Final = tuple(PEERS)
 
 
 ROWS: Final = {
-    "chat": Row(chat.TITLE, chat.measure),
-    "ttft": Row(ttft.TITLE, ttft.measure),
-    "stream": Row(stream.TITLE, stream.measure),
-    "team": Row(team.TITLE, team.measure),
+    "chat": Row(chat.TITLE, chat.measure, peers=ALL),
+    "ttft": Row(ttft.TITLE, ttft.measure, peers=ALL),
+    "stream": Row(stream.TITLE, stream.measure, peers=ALL),
+    "team": Row(team.TITLE, team.measure, peers=["naive"]),
     "growth": Row(growth.TITLE, growth.measure),
-    "start": Row(start.TITLE, start.measure),
+    "grow": Row(grow.TITLE, grow.measure, usual=False, peers=["naive"]),
+    "start": Row(start.TITLE, start.measure, peers=ALL),
     "parallel": Row(parallel.TITLE, parallel.measure),
-    "drop": Row(drop.TITLE, drop.measure),
-    "wide": Row(wide.TITLE, wide.measure, usual=False),
+    "drop": Row(drop.TITLE, drop.measure, peers=ALL),
+    "wide": Row(wide.TITLE, wide.measure, usual=False, peers=ALL),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.bench import Bench, chat, question
 from benchmarks.client import Load, Target, load
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, against_direct
 
 TITLE = "chat, not streamed, 64 tokens, 8 at a time"
 AT_ONCE, TOKENS, REQUESTS = 8, 64, 600
@@ -24,6 +24,7 @@ async def measure(bench: Bench) -> list[Figure]:
         Figure("CPU per request", cpu, "ms", goal=1.7),
         Figure("requests per second", ours, "/s"),
         Figure("the direct upstream's", bare, "/s"),
+        against_direct(bare, ours),
     ]
 
 

@@ -6,7 +6,7 @@ from time import monotonic
 
 from benchmarks.bench import Bench
 from benchmarks.client import Target
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, against_direct
 from benchmarks.paced import Paced
 
 TITLE = "20 open streams dropped by their clients"
@@ -22,6 +22,7 @@ async def measure(bench: Bench) -> list[Figure]:
     return [
         Figure("the last upstream call closed after", ours, "ms", goal=25),
         Figure("straight at the upstream", bare, "ms"),
+        against_direct(ours, bare),
     ]
 
 

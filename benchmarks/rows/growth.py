@@ -42,7 +42,7 @@ class Talk:
         return {"model": "cortex-flow", "conversation_id": self.name, "messages": messages}
 
     def hear(self, answer: Mapping[str, Any]) -> None:
-        self.left_out = answer["metadata"].get("truncated_messages", 0)
+        self.left_out = answer.get("metadata", {}).get("truncated_messages", 0)
         self._add("assistant", answer["choices"][0]["message"]["content"])
 
     @property
@@ -100,14 +100,15 @@ async def measure(bench: Bench) -> list[Figure]:
     full, late = sorted(new[0])
     beyond = [pairs[late].cpu / pairs[full].cpu for pairs in new]
     return [
-        *_ratios("new turn alone", [pairs[late] for pairs in new], late, goal=1.1),
+        *ratios("new turn alone", [pairs[late] for pairs in new], late, goal=1.1),
         Figure(f"new turn alone: CPU, {late} / {full}, the window full at both", beyond, "x", goal=1.1),
         Figure("bytes on disk per turn beyond the text", [each.disk for each in rounds], "B", goal=1536),
-        *_ratios("everything again", [pairs[late] for pairs in everything], late),  # no goal: the request itself grows
+        *ratios("everything again", [pairs[late] for pairs in everything], late),  # no goal: the request itself grows
     ]
 
 
-def _ratios(name: str, pairs: Sequence[Pair], late: int, goal: float | None = None) -> list[Figure]:
+def ratios(name: str, pairs: Sequence[Pair], late: int, goal: float | None = None) -> list[Figure]:
+    """What a turn costs, late against early."""
     return [
         Figure(
             f"{name}: latency over the direct upstream, {late} / {EARLY}", [pair.latency for pair in pairs], "x", goal
@@ -151,29 +152,30 @@ class Ends:
 async def _grow(bench: Bench) -> Grown:
     """One round: conversations of both kinds grow, and are looked at around the places, beside young ones."""
     places = [bench.many(FULL, EARLY + 2 * AROUND), bench.many(LATE, EARLY + 4 * AROUND)]
-    news, alls = _talks("new"), _talks("everything")
+    news, alls = talks_named("new"), talks_named("everything")
     talks = [*news, *alls]
     new, everything = dict[int, Pair](), dict[int, Pair]()
     direct = bench.direct("chat64")
     async with bench.product("chat64") as product:
         ends = Ends(product, direct, await connect(product.target), await connect(direct))
         for place in places:
-            young, young_alls = _talks(f"new before {place}"), _talks(f"everything before {place}")
+            young, young_alls = talks_named(f"new before {place}"), talks_named(f"everything before {place}")
             talks += [*young, *young_alls]
             await ends.grow([*news, *alls], place - AROUND)
             await ends.grow([*young, *young_alls], EARLY - AROUND)
-            new[place] = await _pair(ends, young, news)
-            everything[place] = await _pair(ends, young_alls, alls, resend=True)
+            new[place] = await pair(ends, young, news)
+            everything[place] = await pair(ends, young_alls, alls, resend=True)
         ends.close()
     stored = product.left_behind - sum(talk.text for talk in talks)
     return Grown(new, everything, stored / sum(talk.turns for talk in talks))
 
 
-def _talks(name: str) -> list[Talk]:
+def talks_named(name: str) -> list[Talk]:
+    """Conversations that have not begun."""
     return [Talk(f"{name} {number}") for number in range(CONVERSATIONS)]
 
 
-async def _pair(ends: Ends, young: Sequence[Talk], old: Sequence[Talk], *, resend: bool = False) -> Pair:
+async def pair(ends: Ends, young: Sequence[Talk], old: Sequence[Talk], *, resend: bool = False) -> Pair:
     """One turn of every young conversation, one of every old one, and again."""
     early, late = list[Cost](), list[Cost]()
     for _ in range(2 * AROUND):

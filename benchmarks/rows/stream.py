@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.bench import Bench, chat, question
 from benchmarks.client import Load, Target, load
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, against_direct
 from benchmarks.paced import Paced
 
 TITLE = "streamed, 200 tokens, 16 at a time; paced, 50 at a time"
@@ -30,6 +30,7 @@ async def _fast(bench: Bench) -> list[Figure]:
         Figure("CPU per request", cpu, "ms", goal=3.3),
         Figure("requests per second", ours, "/s"),
         Figure("the direct upstream's", bare, "/s"),
+        against_direct(bare, ours),
     ]
 
 

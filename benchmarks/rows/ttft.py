@@ -6,7 +6,7 @@ from statistics import median
 
 from benchmarks.bench import Bench, chat, question
 from benchmarks.client import Connection, Target, connect
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, against_direct
 
 TITLE = "time to the first token, streamed, one at a time"
 REQUESTS = 200
@@ -29,6 +29,7 @@ async def measure(bench: Bench) -> list[Figure]:
         Figure("p50 over the direct upstream", over, "ms", goal=3),
         Figure("p50", ours, "ms"),
         Figure("the direct upstream's p50", bare, "ms"),
+        against_direct(ours, bare),
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bench import Bench, chat, question
-from benchmarks.client import Unanswered, connect, load
+from benchmarks.client import Unanswered, ask, connect, load
 from benchmarks.cores import Cores
 from benchmarks.figures import Figure
 from benchmarks.paced import Paced
@@ -65,6 +65,13 @@ async def test_a_refusal_is_no_measurement(bench: Bench) -> None:
     target = bench.direct("nothing")
     with pytest.raises(Unanswered, match="404"):
         await load(target, lambda number: target.request(chat(question())), 2, 1, tokens=1)
+
+
+async def test_the_upstream_has_no_list_of_models(bench: Bench) -> None:
+    target = bench.direct("chat64")
+    with pytest.raises(Unanswered, match="404"):
+        await ask(target, target.get("/chat64/v1/models"))
+    assert await bench.tally() == {"calls": 0, "hung_up": []}
 
 
 async def test_the_upstream_tells_who_hung_up(bench: Bench) -> None:
