@@ -137,9 +137,9 @@ class App:
 def _build(service: Service) -> ASGIApp:
     """The routes, in a thread: FastAPI takes long to import."""
     with without_collections():
-        from servers.api import build_api
+        from servers.api import Express, build_api
 
-        return build_api(service)
+        return Express(build_api(service))
 
 
 def _unable() -> ApiError:

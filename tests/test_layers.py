@@ -21,8 +21,8 @@ NOT_OURS_TO_IMPORT = {"tests", "benchmarks"}
 
 # Libraries that a room leaves to the one above it, anywhere in its files.
 UPSTAIRS = {
-    "agents": {"langgraph", "fastapi", "starlette", "uvicorn", "sse_starlette", "typer", "pydantic_settings"},
-    "graph": {"fastapi", "starlette", "uvicorn", "sse_starlette", "typer", "pydantic_settings"},
+    "agents": {"langgraph", "fastapi", "starlette", "uvicorn", "typer", "pydantic_settings"},
+    "graph": {"fastapi", "starlette", "uvicorn", "typer", "pydantic_settings"},
 }
 
 # Entrances that must be loaded in no time, and what may not come with them, directly or by way of our own modules.

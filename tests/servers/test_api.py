@@ -7,8 +7,11 @@ from typing import Any, cast
 import pytest
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
-from servers.api import build_api
+from servers import api as module
+from servers.api import Express, build_api
+from servers.errors import BadRequest
 from servers.observation import Observation
 from tests.servers.asgi import ask
 
@@ -53,3 +56,27 @@ async def test_every_error_has_the_same_shape(
 
 async def test_what_is_right_gets_through(api: FastAPI) -> None:
     assert (await ask(Observation(api), "GET", "/number?limit=5")).json() == {"limit": 5}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(BadRequest("no", "model"), 400), (RuntimeError("the secret reason"), 500)]
+)
+async def test_chat_goes_its_own_way_with_the_same_errors(
+    api: FastAPI, error: Exception, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(request: Request) -> None:
+        assert request.app is api
+        raise error
+
+    monkeypatch.setattr(module, "create_chat_completion", broken)
+    answer = await ask(Observation(Express(api)), "POST", "/v1/chat/completions", json={})
+    assert answer.status == status
+    assert answer.error["message"]
+    assert b"secret" not in answer.body
+    assert ("the secret reason" in caplog.text) is (status == 500)
+
+
+async def test_chat_is_documented_and_its_other_methods_are_routed(api: FastAPI) -> None:
+    app = Observation(Express(api))
+    assert "post" in (await ask(app, "GET", "/openapi.json")).json()["paths"]["/v1/chat/completions"]
+    assert (await ask(app, "PUT", "/v1/chat/completions")).error["code"] == "not_found"
