@@ -3,11 +3,12 @@
 - What dialects call: `engine` (start, follow, resume, cancel).
 - Values: `request`, `run`, `items`, `events`, `journal`, `errors`, `ids`.
 - The team at work, turn by turn: `state` (what comes next), `team` (the graph), `turn`, `telling`, `delegation`, `context`, `table`,
-  `prompt`, `citations`, `limits`, `answer_format` (`response_format`, kept; by `json_schema`).
+  `prompt`, `citations`, `limits`, `answer_format` (`response_format`, kept; by `json_schema`
+  and a process of its own, `json_schema_process`), `logprobs`.
 - A request on its way in: `intake`, `outputs`, `history`, `window`.
-- The conversation log: `conversations`, `blocks`, `messages`, `attachments`, `said`.
+- The conversation log: `conversations`, `recent` (remembered), `blocks`, `messages`, `attachments`, `said`.
 - What clients asked to keep, and lists to page through: `completions`, `listing`.
 - A run's leg, carried, written, ended: `carrier`, `work`, `recorder`, `chat_recorder`, `durable_recorder`, `failure`.
 - Durable runs, owned, taken over, expired: `runs`, `claims`, `lease`, `recovery`, `runtime/`.
-- What it stands on: `storage/`, `library/`, `tokens`, `vocabularies/`.
+- What it stands on: `storage/`, `library/`, `tokens`, `vocabularies/`, `compact` (dataclasses as they are stored).
 """
