@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import Field, asdict, fields, is_dataclass
 from functools import cache
 from typing import Any
@@ -11,14 +11,13 @@ from typing import Any
 import orjson
 
 
-def compact(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass, and of dataclasses in them, that differ from their defaults."""
+def compact(value: Any, without: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a dataclass, and of dataclasses in them, that differ from their defaults; `without` those fields of its
+    own."""
     result: dict[str, Any] = {}
-    cls: type = type(value)
-    for name, default in _defaults(cls):
-        current = getattr(value, name)
-        if current != default:
-            result[name] = compact(current) if is_dataclass(current) else current
+    for name, default in _defaults(value.__class__):
+        if name not in without and (current := getattr(value, name)) != default:
+            result[name] = compact(current) if _is_dataclass(current.__class__) else current
     return result
 
 
@@ -28,6 +27,11 @@ def dumps(stored: Mapping[str, Any]) -> bytes:
         return orjson.dumps(stored)
     except orjson.JSONEncodeError:
         return json.dumps(stored, default=asdict, ensure_ascii=False).encode("utf-8", "replace")
+
+
+@cache
+def _is_dataclass(cls: type) -> bool:
+    return is_dataclass(cls)
 
 
 @cache

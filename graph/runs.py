@@ -6,8 +6,8 @@ has ended holds the journal itself, and what else it says follows from that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from functools import reduce
 from typing import Any
 
@@ -25,6 +25,10 @@ from graph.storage.port import Append, Document, Put, Storage
 
 _PAGE = 1000
 _OWN = ("metadata", "cancel_requested_at", "owner", "truncated_messages")
+_ELSEWHERE = frozenset({"id", "tenant", "conversation_id", "request", "items", "journal"})
+"""What a document has as its key, in another form, or not at all."""
+_FOLLOWS = frozenset(each.name for each in fields(Run)) - {"created_at", "expires_at", *_OWN}
+"""What a document that holds the journal need not say."""
 _RUN: TypeAdapter[Run] = TypeAdapter(Run)
 
 
@@ -108,17 +112,11 @@ def _folded(known: Run, events: Sequence[ev.Durable]) -> Run:
 
 def _stored(run: Run) -> dict[str, Any]:
     """What a document says: what is no part of its key and, where it holds the journal, does not follow from that."""
-    said = _without(compact(run), "id", "tenant", "conversation_id", "items", "journal")
-    request = {name: value for name, value in compact(_kept(run)).items() if name != "tenant" and value != ()}
+    request = {name: value for name, value in compact(_kept(run), {"tenant"}).items() if value != ()}
     if not run.journal:
-        return {**said, "request": request}
-    own = {name: said[name] for name in ("created_at", "expires_at", *_OWN) if name in said}
+        return {**compact(run, _ELSEWHERE), "request": request}
     entries = [journal.to_dict(journal.without_text(event)) for event in run.journal]
-    return {**own, "request": request, "journal": entries}
-
-
-def _without(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in names}
+    return {**compact(run, _FOLLOWS), "request": request, "journal": entries}
 
 
 def _kept(run: Run) -> RunRequest:
