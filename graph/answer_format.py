@@ -6,21 +6,18 @@ Holds for the text that ends a run, whoever writes it. Texts that a limit has cu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-from agents.models.json_wish import wish
+from agents.models.json_format import Format, schema_of, wish
 from agents.models.port import Message
 from graph.errors import InvalidRequest
 from graph.json_schema import Schemas
 
 _FENCED = re.compile(r"```[a-zA-Z]{0,16}[ \t\r]*\n(.*)\n?[ \t]*```", re.S)
 _PARAM = "response_format.json_schema.schema"
-
-Format = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class AnswerFormats:
 
     async def check(self, wanted: Format) -> None:
         """Raises `InvalidRequest` for a schema that nobody could follow."""
-        schema = _schema(wanted)
+        schema = schema_of(wanted)
         if schema is not None and (fault := await self._schemas.fault(schema)) is not None:
             raise InvalidRequest(f"Invalid schema for response_format: {fault}", _PARAM, "invalid_value")
 
@@ -50,15 +47,10 @@ class AnswerFormats:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             return Fitting(text, f"It is no JSON: {error}.")
-        schema = _schema(wanted)
+        schema = schema_of(wanted)
         if schema is None:
             return Fitting(text, None if isinstance(value, dict) else "It is JSON, but no object.")
         return Fitting(text, await self._schemas.mistake(schema, text, value))
-
-
-def is_json(wanted: Format) -> bool:
-    """Whether JSON is asked for."""
-    return wanted is not None and wanted.get("type") in ("json_object", "json_schema")
 
 
 def correction(wanted: Format, text: str, mistake: str) -> Sequence[Message]:
@@ -72,14 +64,6 @@ def correction(wanted: Format, text: str, mistake: str) -> Sequence[Message]:
 def refusal(mistake: str) -> str:
     """What the client reads when the second answer is wrong too."""
     return f"The model did not bring its answer into the requested JSON format, and was asked twice. {mistake}"
-
-
-def _schema(wanted: Format) -> Mapping[str, Any] | None:
-    """The schema to be followed. A format without one asks for an object of any kind."""
-    if wanted is None or wanted.get("type") != "json_schema":
-        return None
-    schema = (wanted.get("json_schema") or {}).get("schema")
-    return schema if isinstance(schema, Mapping) else None
 
 
 def _peeled(text: str) -> str:

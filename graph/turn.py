@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from agents.briefing import brief
+from agents.models.json_format import is_json
 from agents.models.port import Message, Model, ModelTimeout, ModelUnavailable, Params, Text, ToolSpec, Usage
 from graph import answer_format
 from graph import events as ev
@@ -94,7 +95,7 @@ def _telling(context: Context, agent: str) -> Telling:
     """How this run's turns are told."""
     params = context.request.params
     left = None if params.max_tokens is None else max(0, params.max_tokens - context.answer_tokens)
-    json_only = answer_format.is_json(params.response_format)
+    json_only = is_json(params.response_format)
     return Telling(
         agent=agent,
         gate=_gate(context, left),
@@ -190,7 +191,7 @@ async def _formed(context: Context, told: Telling, prompt: Sequence[Message], mo
 
 def _is_formed(context: Context, told: Telling) -> bool:
     """Whether a turn's text has to have a format."""
-    if not answer_format.is_json(context.request.params.response_format):
+    if not is_json(context.request.params.response_format):
         return False
     cut = told.gate.cut or told.finish in ("length", "content_filter")
     return not (cut or told.calls or told.refusal)

@@ -9,7 +9,7 @@ import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.ai import UsageMetadata
 
-from agents.models.json_wish import in_words
+from agents.models.json_format import in_words
 from agents.models.openai_wire import encode_content
 from agents.models.pieces import Batch
 from agents.models.port import Message, Piece, Reasoning, Refusal, Text, ToolCall, Usage, Used

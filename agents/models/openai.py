@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from agents.models.faults import ConnectionLost, may_pass, refusal, report
-from agents.models.json_wish import in_words
+from agents.models.json_format import in_words
 from agents.models.openai_wire import Answer, LimitKey, encode_request
 from agents.models.port import (
     Message,

@@ -8,11 +8,12 @@ import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
+from agents.models.json_format import is_json, schema_of
 from agents.models.offline.analyst import PYTHON, analyse
 from agents.models.offline.prompt import Prompt, read
 from agents.models.offline.reply import Reply, Say, Use
 from agents.models.offline.researcher import SEARCH, research
-from agents.models.offline.schema import Filler, mapping
+from agents.models.offline.schema import Filler
 from agents.models.offline.supervisor import at_once, lead
 from agents.models.offline.writer import write
 from agents.models.port import (
@@ -106,13 +107,12 @@ def _alone(prompt: Prompt, client: Sequence[ToolSpec], params: Params) -> Reply 
 
 def _formed(text: str, prompt: Prompt, params: Params) -> str:
     """The text in the form that `response_format` asks for."""
-    form = params.response_format or {}
-    if form.get("type") == "json_object":
+    if not is_json(params.response_format):
+        return text
+    schema = schema_of(params.response_format)
+    if schema is None:
         return _json({"answer": text})
-    if form.get("type") == "json_schema":
-        schema = mapping(mapping(form.get("json_schema") or form).get("schema"))
-        return _json(Filler(prompt.request, text, schema).value("answer", schema))
-    return text
+    return _json(Filler(prompt.request, text, schema).value("answer", schema))
 
 
 def _batches(reply: Reply, calls_before: int) -> Iterator[list[Piece]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -38,8 +39,13 @@ from tests.agents.models.offline.rehearsal import (
 )
 
 
-async def test_an_answer_takes_the_form_of_a_json_object() -> None:
-    turn = await lead("Hello", response_format={"type": "json_object"})
+@pytest.mark.parametrize(
+    "form",
+    [{"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "any"}}],
+    ids=lambda form: form["type"],
+)
+async def test_an_answer_takes_the_form_of_a_json_object(form: dict[str, Any]) -> None:
+    turn = await lead("Hello", response_format=form)
     assert json.loads(turn.text)["answer"].startswith("Hello!")
 
 
