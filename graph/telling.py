@@ -39,7 +39,8 @@ class PartialCall:
 @dataclass(slots=True)
 class Telling:
     """Tells one turn of `agent`. Without `live`, nothing is told before the turn is whole; `answer_only` drops words
-    that turn out to be commentary, `one_call` all calls of the client's tools behind the first. `logprobs` are told with the text where they were asked for.
+    that turn out to be commentary, `one_call` all calls of the client's tools behind the first. `logprobs` are told with
+    the text where they were asked for.
 
     Parts are told one after the other, the text and then the calls, and recorded as they were told: a blank text opens
     no message, a text ends where the first call begins, and a turn that a limit has cut makes no calls. A turn whose first

@@ -35,17 +35,18 @@ def decode(
         raise _unsupported("web_search_options", "This server searches no web: its SEARCH_PROVIDER is the library.")
     options = body.stream_options or wire.StreamOptions()
     asked = progress if options.include_progress is None else options.include_progress
+    messages, tools = decode_messages(body.messages), _tools(body)
     return RunRequest(
         tenant,
-        decode_messages(body.messages),
+        messages,
         conversation=conversation,
         history=body.history or "auto",
         agent=route.agent,
         model=route.model,
         label=label,
-        tools=_tools(body),
+        tools=tools,
         calls_by_name=_calls_by_name(body),
-        params=_params(body),
+        params=_params(body, tools),
         watched=bool(body.stream),
         progress=bool(body.stream) and asked,
         metadata=body.metadata or {},
@@ -75,7 +76,7 @@ def _unsupported(param: str, reason: str) -> BadRequest:
     return BadRequest(f"Unsupported value for '{param}'. {reason}", param, "unsupported_value")
 
 
-def _params(body: wire.ChatRequest) -> Params:
+def _params(body: wire.ChatRequest, tools: Sequence[ToolSpec]) -> Params:
     return Params(
         stream=bool(body.stream),
         temperature=body.temperature,
@@ -85,7 +86,7 @@ def _params(body: wire.ChatRequest) -> Params:
         seed=body.seed,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         stop=_stop(body.stop),
-        tool_choice=_tool_choice(body),
+        tool_choice=_tool_choice(body, tools),
         parallel_tool_calls=False if _calls_by_name(body) else body.parallel_tool_calls,
         response_format=_response_format(body),
         logprobs=body.logprobs or None,
@@ -139,12 +140,14 @@ def _tools(body: wire.ChatRequest) -> tuple[ToolSpec, ...]:
         param = "functions" if body.functions else "tools"
         raise BadRequest(f"Invalid value for '{param}': the names of functions must differ.", param, "invalid_value")
     if isinstance(body.tool_choice, wire.AllowedChoice):
-        return tuple(specs[name] for name in _known(_named(body.tool_choice.allowed_tools.tools), specs))
+        allowed = [choice.function.name for choice in body.tool_choice.allowed_tools.tools]
+        return tuple(specs[name] for name in _known(allowed, specs))
     return tuple(specs.values())
 
 
-def _tool_choice(body: wire.ChatRequest) -> str | Mapping[str, Any] | None:
-    offered = {spec.name for spec in _tools(body)}
+def _tool_choice(body: wire.ChatRequest, tools: Sequence[ToolSpec]) -> str | Mapping[str, Any] | None:
+    """Whether and what the model has to call, as OpenAI's wire says it to the model; nothing where nothing is offered."""
+    offered = {spec.name for spec in tools}
     match body.tool_choice or body.function_call:
         case None:
             return None
@@ -160,10 +163,6 @@ def _tool_choice(body: wire.ChatRequest) -> str | Mapping[str, Any] | None:
             raise BadRequest("Invalid value for 'tool_choice': no function is offered.", "tool_choice", "invalid_value")
         case word:
             return word if offered else None
-
-
-def _named(choices: Sequence[wire.NamedChoice]) -> list[str]:
-    return [choice.function.name for choice in choices]
 
 
 def _known(names: Sequence[str], offered: Mapping[str, Any] | set[str], param: str = "tool_choice") -> Sequence[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from agents.models import port
-from graph.items import Call, Message
+from graph.items import Message
 from graph.run import Run
 from servers.chat_completions.conversation import named
 from servers.chat_completions.logprobs import logprobs, tokens_of
@@ -41,10 +41,9 @@ def completion(
 
 def shown(run: Run, first_item: int = 0) -> port.Message:
     """What the client sees of a leg: its texts as one, refusals too, and the calls that it shall answer."""
-    items = run.items[first_item:]
-    text = PARAGRAPH.join(item.text for item in items if isinstance(item, Message) and item.text)
-    calls = [item for item in items if isinstance(item, Call) and item.id in run.required]
-    return port.Message("assistant", text, tool_calls=tuple(port.ToolCall(c.id, c.name, c.arguments) for c in calls))
+    text = PARAGRAPH.join(item.text for item in run.items[first_item:] if isinstance(item, Message) and item.text)
+    calls = tuple(port.ToolCall(call.id, call.name, call.arguments) for call in run.open_calls)
+    return port.Message("assistant", text, tool_calls=calls)
 
 
 def _said(run: Run, first_item: int, *, refusal: bool) -> str | None:
@@ -86,8 +85,8 @@ def _choice(index: int, run: Run, first_item: int) -> dict[str, Any]:
 def _message(run: Run, first_item: int) -> dict[str, Any]:
     content, refusal = (_said(run, first_item, refusal=each) for each in (False, True))
     body: dict[str, Any] = {"role": "assistant", "content": content, "refusal": refusal}
-    if calls := shown(run, first_item).tool_calls:
-        body |= _calls(run, calls)
+    if run.open_calls:
+        body |= _calls(run)
     elif refusal is None:
         body["content"] = content or ""
     if found := citations(run, first_item):
@@ -95,11 +94,12 @@ def _message(run: Run, first_item: int) -> dict[str, Any]:
     return body
 
 
-def _calls(run: Run, calls: Sequence[port.ToolCall]) -> dict[str, Any]:
-    functions = [{"name": call.name, "arguments": call.arguments} for call in calls]
+def _calls(run: Run) -> dict[str, Any]:
+    """What the client is asked, as it speaks of calls."""
+    functions = [{"name": call.name, "arguments": call.arguments} for call in run.open_calls]
     if run.request.calls_by_name:
         return {"function_call": functions[0]}
-    pairs = zip(calls, functions, strict=True)
+    pairs = zip(run.open_calls, functions, strict=True)
     return {"tool_calls": [{"id": call.id, "type": "function", "function": function} for call, function in pairs]}
 
 
