@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.journeys.chats import Chat
 from tests.journeys.server import Server, running
 from tests.journeys.stage import Stage
 
@@ -62,6 +63,18 @@ def strict(folder: Path, stage: Stage) -> Iterator[Server]:
     }
     with running(folder / "strict", **thinking_with(stage), **limits) as server:
         yield server
+
+
+@pytest.fixture
+def red(strict: Server) -> Chat:
+    """One of its tenants."""
+    return Chat(strict, api_key="key-of-red")
+
+
+@pytest.fixture
+def blue(strict: Server) -> Chat:
+    """The other one."""
+    return Chat(strict, api_key="key-of-blue")
 
 
 @pytest.fixture(scope="session")

@@ -16,16 +16,6 @@ from tests.upstream import Reply
 pytestmark = pytest.mark.xdist_group("journeys-trouble")
 
 
-@pytest.fixture
-def red(strict: Server) -> Chat:
-    return Chat(strict, api_key="key-of-red")
-
-
-@pytest.fixture
-def blue(strict: Server) -> Chat:
-    return Chat(strict, api_key="key-of-blue")
-
-
 def test_a_whole_life(red: Chat, stage: Stage) -> None:
     stage.play("Tea is hot.")
     completions = red.client.chat.completions

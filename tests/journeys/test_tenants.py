@@ -26,16 +26,6 @@ PATHS = [
 ]
 
 
-@pytest.fixture
-def red(strict: Server) -> Chat:
-    return Chat(strict, api_key="key-of-red")
-
-
-@pytest.fixture
-def blue(strict: Server) -> Chat:
-    return Chat(strict, api_key="key-of-blue")
-
-
 @pytest.mark.parametrize(("method", "path"), PATHS)
 @pytest.mark.parametrize(
     "authorization", [None, "Bearer wrong", "Bearer ", "key-of-red", "Basic key-of-red", "Bearer key-of-red2", "\xff"]

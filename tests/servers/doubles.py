@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from agents.models import Models
 from graph.completions import Completions
@@ -22,6 +22,16 @@ from tests.stories import PLAIN, Story
 
 if TYPE_CHECKING:
     from agents.models.port import Model
+
+WEATHER: Final = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+"""A tool of the client's."""
 
 
 class ScriptedEngine:

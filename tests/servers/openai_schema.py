@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 CHAT = "/v1/chat/completions"
 DESCRIPTION = Path(__file__).parents[1] / "data" / "openai-openapi.json"
@@ -21,7 +21,7 @@ def check(name: str, value: Any) -> None:
     """Fail unless the value is what the schema of that name says. `oneOf` is read as `anyOf`, and `metadata` is left
     out: OpenAI's holds strings alone, ours holds lists and numbers too."""
     plain = {key: each for key, each in value.items() if key != "metadata"}
-    errors = [f"{error.json_path}: {error.message:.200}" for error in _validator(name).iter_errors(plain)]
+    errors = [f"{error.instance_path}: {error.message:.200}" for error in _validator(name).iter_errors(plain)]
     assert not errors, errors
 
 

@@ -12,17 +12,10 @@ import pytest
 from servers.app import App, create_app
 from tests.servers.asgi import Connection, ask
 from tests.servers.conftest import Configure
+from tests.servers.doubles import WEATHER
 from tests.servers.openai_schema import check
 
 PATH = "/v1/chat/completions"
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather of a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-    },
-}
 
 
 @pytest.fixture
