@@ -16,13 +16,13 @@ from graph.errors import RunError
 from graph.storage.port import StorageError
 from servers import DIALECTS
 from servers.chat_completions.routes import create_chat_completion
+from servers.chat_completions.stored_routes import COLLECTION
 from servers.context import context_of, route_path
 from servers.errors import ApiError, BadRequest, of_exception, respond, unknown_route
 from servers.resources import RESOURCES
 from servers.service import Service
 from servers.version import version
 
-CHAT = "/v1/chat/completions"
 SILENT = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Express:
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST" or route_path(scope) != CHAT:
+        if scope["method"] != "POST" or route_path(scope) != COLLECTION:
             return await self._api(scope, receive, send)
         scope["app"] = self._api
         response = await _answered(Request(scope, receive))

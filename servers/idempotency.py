@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.context import CONVERSATION_HEADERS, context_of, header, route_path
 from servers.errors import ApiError, BadRequest, respond
+from servers.leaving import client_left
 from servers.recording import Recording
 from servers.results import Result, Results, ResultsInMemory
 
@@ -163,7 +164,7 @@ async def _repeat(result: Result, send: Send) -> None:
 
 async def _while_there(receive: Receive, telling: Coroutine[Any, Any, None]) -> None:
     """Work until the end, or until the client leaves."""
-    tasks = [asyncio.create_task(telling), asyncio.create_task(_leaving(receive))]
+    tasks = [asyncio.create_task(telling), asyncio.create_task(client_left(receive))]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -171,8 +172,3 @@ async def _while_there(receive: Receive, telling: Coroutine[Any, Any, None]) -> 
             task.cancel()
     for task in done:
         task.result()
-
-
-async def _leaving(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

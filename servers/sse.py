@@ -11,6 +11,8 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from servers.leaving import client_left
+
 PING: Final = 15.0  # seconds of silence after which a comment keeps proxies from closing the stream
 STALL: Final = 30.0  # seconds after which a client that does not read is given up
 
@@ -124,8 +126,7 @@ def _body(data: bytes) -> Message:
 
 async def _listen(receive: Receive, limit: asyncio.Timeout) -> None:
     """Reach the limit when the client leaves."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await client_left(receive)
     _reach(limit)
 
 

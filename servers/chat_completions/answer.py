@@ -27,6 +27,7 @@ from servers.chat_completions.stream import AnswerStream, Settle
 from servers.chat_completions.usage import Tokens, together
 from servers.context import context_of
 from servers.errors import CLIENT_GONE, of_run
+from servers.leaving import client_left
 from servers.service import Service
 from servers.sse import EventStream
 
@@ -126,8 +127,7 @@ class Answer:
         """While this waits, a client that leaves cancels its run, and with it those beside it."""
 
         async def attend() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+            await client_left(request.receive)
             with suppress(RunEnded, NotFound):
                 await self._service.engine.cancel(self._runs[0].tenant, self._runs[0].id)
 

@@ -13,6 +13,7 @@ from servers.chat_completions.conversation import asked_for
 from servers.chat_completions.decode import decode
 from servers.chat_completions.schema import ChatRequest
 from servers.chat_completions.stored import Keeper
+from servers.chat_completions.stored_routes import COLLECTION
 from servers.chat_completions.stored_routes import router as stored
 from servers.context import context_of
 from servers.invalid import validated
@@ -32,7 +33,7 @@ router.include_router(stored)
 
 
 @router.post(
-    "/v1/chat/completions",
+    COLLECTION,
     summary="Create a chat completion",
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": BODY}}}},
 )
