@@ -226,7 +226,7 @@ class Conversations:
 
     async def _unpack(self, head: Head) -> Head:
         """Turn a packed conversation into messages of their own."""
-        named = replace(head, anonymous=False, packed=())
+        named = replace(head, anonymous=False, packed=(), mark="")  # what is remembered of it holds them already
         writes, after = await self.block(
             named, Match("extend", 0, 0), head.packed, paused=head.paused, active=head.active
         )

@@ -68,3 +68,14 @@ async def test_durable_runs_and_pauses_hear_everything(store: str) -> None:
         await here.ask("q5", conversation="talk")
         said = ["q1", "a1", "q2", "a2", "q3", "", "rain", "a3", "q4", "a4", "q5"]
         assert prompts(here)[3:] == [said[:7], said[:9], said]
+
+
+async def test_a_conversation_that_is_named_late_is_heard_once(store: str) -> None:
+    """The leg that failed has read it while it was a single document; its name makes it messages of their own."""
+    script = Script(supervisor=[call(("weather", {"place": "Rome"})), [RuntimeError("broken")], say("a1"), say("a2")])
+    async with house(script, store=store) as here:
+        waiting = await here.ask("q1", tools=(WEATHER,))
+        await here.ask(outputs(waiting, "rain"))
+        for said in (outputs(waiting, "rain"), "q2"):
+            await here.ask(said, conversation=f"conv_{waiting.conversation_id}")
+        assert prompts(here)[2:] == [["q1", "", "rain"], ["q1", "", "rain", "a1", "q2"]]
