@@ -70,14 +70,15 @@ def _refuse_strangers(messages: Sequence[Message]) -> None:
 
 def _refuse_partial(asking: Message, outputs: Sequence[Message]) -> None:
     given = [message.tool_call_id for message in outputs]
-    missing = [call.id for call in asking.tool_calls if call.id not in given]
+    answered = set(given)
+    missing = [call.id for call in asking.tool_calls if call.id not in answered]
     if missing:
         raise OutputsRefused(
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
             f"These had no response: {', '.join(missing)}.",
             param="messages",
         )
-    if len(set(given)) < len(given):
+    if len(answered) < len(given):
         raise OutputsRefused("A tool call was answered more than once.", param="messages")
 
 

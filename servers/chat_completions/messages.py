@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -15,12 +16,28 @@ from servers.errors import BadRequest
 def decode_messages(messages: Sequence[wire.Message]) -> tuple[Message, ...]:
     """The messages as the engine knows them. Raises `BadRequest` for one that lacks what its role needs."""
     decoded: list[Message] = []
+    before = _Before()
     for number, message in enumerate(messages):
-        decoded.append(_decode(message, f"messages[{number}]", decoded))
+        decoded.append(_decode(message, f"messages[{number}]", before))
+        before.add(decoded[-1])
     return tuple(decoded)
 
 
-def _decode(message: wire.Message, place: str, before: Sequence[Message]) -> Message:
+@dataclass(slots=True)
+class _Before:
+    """What the messages before one tell: how many there are, and the id of each function's newest call."""
+
+    count: int = 0
+    assistant: bool = False
+    calls: dict[str, str] = field(default_factory=dict)
+
+    def add(self, message: Message) -> None:
+        self.count += 1
+        self.assistant = self.assistant or message.role == "assistant"
+        self.calls.update((call.name, call.id) for call in message.tool_calls)
+
+
+def _decode(message: wire.Message, place: str, before: _Before) -> Message:
     match message.role:
         case "assistant":
             return _assistant(message, before)
@@ -29,18 +46,20 @@ def _decode(message: wire.Message, place: str, before: Sequence[Message]) -> Mes
             return Message("tool", _content(message), message.name, tool_call_id=message.tool_call_id)
         case "function":
             _require(message.name, f"{place}.name")
-            return Message("tool", _content(message), message.name, tool_call_id=_answered(message.name, place, before))
+            return Message(
+                "tool", _content(message), message.name, tool_call_id=_answered(str(message.name), place, before)
+            )
         case role:
             if "content" not in message.model_fields_set:
                 _require(None, f"{place}.content")
             return Message("user" if role == "user" else "system", _content(message), message.name)
 
 
-def _assistant(message: wire.Message, before: Sequence[Message]) -> Message:
+def _assistant(message: wire.Message, before: _Before) -> Message:
     calls = [ToolCall(call.id, call.function.name, _arguments(call.function)) for call in message.tool_calls or ()]
     if message.function_call:  # OpenAI's first kind of call had no id
         name = message.function_call.name
-        calls.append(ToolCall(untold_call(name, len(before)), name, _arguments(message.function_call)))
+        calls.append(ToolCall(untold_call(name, before.count), name, _arguments(message.function_call)))
     return Message("assistant", _said(message), message.name, tuple(calls))
 
 
@@ -57,15 +76,14 @@ def _said(message: wire.Message) -> str | tuple[Part, ...]:
             return (*parts, TextPart(refusal))
 
 
-def _answered(name: str | None, place: str, before: Sequence[Message]) -> str:
+def _answered(name: str, place: str, before: _Before) -> str:
     """The id of the newest call of that function, which a legacy `function` message answers. Where the list tells nothing
     of the assistant's part, the call is to be found in the conversation."""
-    calls = (call for message in reversed(before) for call in reversed(message.tool_calls))
-    found = next((call.id for call in calls if call.name == name), None)
-    if found is None and any(message.role == "assistant" for message in before):
+    found = before.calls.get(name)
+    if found is None and before.assistant:
         why = f"{place} has the output of the function {name!r:.100}, which no assistant message has called."
         raise BadRequest(why, f"{place}.name", "invalid_value")
-    return found or untold_call(str(name), len(before))
+    return found or untold_call(name, before.count)
 
 
 def _arguments(call: wire.FunctionCall) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from agents.models.port import FilePart, ImagePart, Message, Params, Part, TextPart, ToolCall, ToolSpec
 from graph.request import RunRequest
+from servers.chat_completions import schema as wire
 from servers.chat_completions.decode import decode
+from servers.chat_completions.messages import decode_messages
 from servers.chat_completions.schema import ChatRequest
 from servers.errors import ApiError
 from servers.invalid import validated
@@ -164,6 +167,18 @@ def test_functions_as_they_were_called_once() -> None:
     assert one == Message("tool", "1", "f", tool_call_id=first.tool_calls[0].id)
     assert two == Message("tool", "2", "f", tool_call_id=second.tool_calls[0].id)
     assert one.tool_call_id != two.tool_call_id
+
+
+def test_many_calls_and_many_functions_are_found_quickly() -> None:
+    called = [{"id": "c", "function": {"name": "first"}}]
+    others = wire.Message(
+        role="assistant", tool_calls=[wire.ToolCall(id="o", function=wire.FunctionCall(name="o"))] * 1000
+    )
+    messages = [wire.Message.model_validate({"role": "assistant", "tool_calls": called}), *[others] * 100]
+    messages += [wire.Message(role="function", name="first", content="x")] * 9000
+    began = time.process_time()
+    assert {message.tool_call_id for message in decode_messages(messages) if message.role == "tool"} == {"c"}
+    assert time.process_time() - began < 5, "it took minutes"
 
 
 @pytest.mark.parametrize(
