@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from agents.models.port import Message
+from agents.models.port import Message, Params
 from graph import events as ev
 from graph.context import Context
 from graph.failure import failed
 from graph.intake import Intake
 from graph.items import Turn
 from graph.recorder import Recorder, cut_off
+from graph.request import RunRequest
 from graph.run import ANSWERED, Run
 from graph.state import End, Wait, newest_turn, step
 from graph.storage.port import StorageError
@@ -27,7 +28,8 @@ from graph.team import build_team, run_team
 from graph.work import LostRun, Work
 
 _REMEMBERED = 256
-_REMEMBERED_WEIGHED = 16  # of these, with logprobs: megabytes each
+_REMEMBERED_HEAVY = 16  # of these: megabytes each, with logprobs or with outputs that a client has brought
+_HEAVY = 100_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Carrier:
         self._quiet.set()
         self._closing = False
         self._ended: OrderedDict[str, Work] = OrderedDict()
-        self._weighed: deque[str] = deque()
+        self._heavy: deque[str] = deque()
         self._owners: set[asyncio.Task[None]] = set()
 
     @property
@@ -121,15 +123,16 @@ class Carrier:
         work.end()
         work.inner = None  # its error would keep all that the work has read
         if (work.run.ended or not work.kept) and not work.run.request.durable:
-            work.run = replace(work.run, request=replace(work.run.request, messages=(), tools=()))  # may be large
-            self._remember(work)
+            heavy = _is_heavy(work)
+            work.run = replace(work.run, request=_slim(work.run.request))
+            self._remember(work, heavy=heavy)
 
-    def _remember(self, work: Work) -> None:
+    def _remember(self, work: Work, *, heavy: bool) -> None:
         self._ended[work.run.id] = work
-        if work.run.request.params.logprobs:
-            self._weighed.append(work.run.id)
-            if len(self._weighed) > _REMEMBERED_WEIGHED:
-                self._ended.pop(self._weighed.popleft(), None)
+        if heavy:
+            self._heavy.append(work.run.id)
+            if len(self._heavy) > _REMEMBERED_HEAVY:
+                self._ended.pop(self._heavy.popleft(), None)
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)
 
@@ -181,6 +184,23 @@ class Carrier:
         if leg.work.kept:  # nothing is written of a request that fails
             for sibling in leg.siblings:
                 await sibling.over.wait()
+
+
+def _slim(request: RunRequest) -> RunRequest:
+    """A request whose run has ended, without what may be large: nobody asks for that any more."""
+    return replace(request, messages=(), tools=(), params=Params())
+
+
+def _is_heavy(work: Work) -> bool:
+    return bool(work.run.request.params.logprobs) or sum(map(_characters, work.journal)) > _HEAVY
+
+
+def _characters(event: ev.Durable) -> int:
+    match event:
+        case ev.MessageCompleted(text=text) | ev.CallCompleted(arguments=text) | ev.CallAnswered(output=text):
+            return len(text)
+        case _:
+            return 0
 
 
 def _expiry(work: Work) -> asyncio.TimerHandle:

@@ -18,6 +18,7 @@ from graph.messages import StoredMessage
 
 MEMORY = 32 * 1024 * 1024  # bytes: some 250 conversations of 8000 tokens, or thousands of short ones
 _EACH = 512  # what a message takes beside its text, measured
+_EACH_CALL = 64
 
 
 class Said(NamedTuple):
@@ -138,7 +139,9 @@ def _bytes(said: Iterable[Said]) -> int:
 
 def _text_bytes(message: Message) -> int:
     """The bytes of what a message says; big data is not in it, but in blobs."""
-    calls = sum(getsizeof(call.arguments) for call in message.tool_calls)
+    said = [message.name, message.tool_call_id, *(value for call in message.tool_calls for value in astuple(call))]
     if isinstance(message.content, str):
-        return getsizeof(message.content) + calls
-    return sum(getsizeof(value) for part in message.content for value in astuple(part)) + calls
+        said.append(message.content)
+    else:
+        said += [value for part in message.content for value in astuple(part)]
+    return sum(map(getsizeof, said)) + _EACH_CALL * len(message.tool_calls)

@@ -378,3 +378,18 @@ async def test_usage_counts_every_call_also_of_agents_that_failed() -> None:
     async with house(script) as here:
         run = await here.ask("Go")
         assert run.usage_by_agent == {"supervisor": Usage(30, 15), "researcher": Usage(20, 10), "writer": Usage(10, 5)}
+
+
+async def test_little_is_remembered_of_runs_that_have_ended() -> None:
+    """Their followers may be late; what the clients have sent must not pile up for them."""
+    replies = [reply for _ in range(20) for reply in (call(("weather", {})), say("Rain."))]
+    long = "wet " * 30_000
+    async with house(Script(supervisor=replies), max_context_tokens=100_000) as here:
+        runs = []
+        for _ in range(20):
+            waiting = await here.ask("Weather?", tools=(WEATHER,), extra={"user": "u" * 1000})
+            runs.append(await here.ask(outputs(waiting, long)))
+        remembered = [work.run for run in runs if (work := here.engine._carrier.known(TENANT, run.id))]
+        assert len(remembered) == 16
+        assert not any(run.request.params.extra for run in remembered)
+        assert (await here.get(runs[0].id)).status == "completed", "read from the store"

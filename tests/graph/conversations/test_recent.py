@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from agents.models.port import Message
+from agents.models.port import Message, ToolCall
 from graph.conversations import Head
 from graph.ids import new_id
 from graph.recent import Recent, Tail
@@ -190,3 +190,17 @@ def test_a_tail_that_grows_takes_no_more_room_than_its_window() -> None:
     recent.forget("t", "a")
     recent.keep(head("more"), tail(5, 1000))
     assert recent.get(head("other"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("user", "x", "n" * 1000),
+        Message("assistant", tool_calls=(ToolCall("i" * 1000, "look", "{}"),)),
+        Message("assistant", tool_calls=(ToolCall("i", "look" * 250, "{}"),)),
+        Message("assistant", tool_calls=(ToolCall("i", "look", "{}"),) * 10),
+        Message("tool", "out", tool_call_id="i" * 1000),
+    ],
+)
+def test_whatever_a_client_makes_long_takes_room(message: Message) -> None:
+    assert Tail.of([stored(message)], EVERYTHING).bytes > Tail.of([stored(user("x"))], EVERYTHING).bytes + 900
