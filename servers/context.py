@@ -15,12 +15,13 @@ _KEY = "cortex_flow"  # the application that this one is mounted into keeps its 
 @dataclass(slots=True)
 class RequestContext:
     """One request. `id` is its `x-request-id`; `run_id` is there once it started a run; `failed` where its stream began
-    well and ended in an error."""
+    well and ended in an error; `recorded`: its answer is kept for who asks again, though nobody waits for it now."""
 
     id: str
     tenant: str = DEFAULT_TENANT
     run_id: str | None = None
     failed: bool = False
+    recorded: bool = False
     started: float = field(default_factory=time.perf_counter)
 
     @property

@@ -12,13 +12,13 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.context import CONVERSATION_HEADERS, context_of, header, route_path
-from servers.errors import ApiError, BadRequest, respond
+from servers.errors import CLIENT_GONE, ApiError, BadRequest, respond
 from servers.leaving import client_left
 from servers.recording import Recording
 from servers.results import Result, Results, ResultsInMemory
 
 STALL: Final = 30.0  # seconds after which a client that does not read is given up
-TRY_AGAIN: Final = frozenset({408, 409, 429})  # besides those from 500 on
+TRY_AGAIN: Final = frozenset({408, 409, 429, CLIENT_GONE})  # besides those from 500 on
 _HEADER: Final = "Idempotency-Key"
 _VALID = re.compile(rb"[ -~]{1,255}")
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
@@ -30,8 +30,9 @@ class Idempotency:
     """Below `/v1`, a POST with the key of an earlier one of the same tenant joins it while it is at work, and gets its
     result afterwards; where it asks for something else it is refused with 409.
 
-    The work belongs to all who wait for it: when the last one leaves, the application hears that the client is gone, and the
-    key is free. An answer that invites to try again is not kept, nor is a stream that failed. `stall` is how many seconds a
+    The work belongs to all who wait for it: when the last one leaves, the application hears that the client is gone. Who asks
+    again waits for what becomes of that: an answer that had been given by then is kept, else the key is free. An answer that
+    invites to try again is not kept, nor is a stream that failed. `stall` is how many seconds a
     client may not read.
     """
 
@@ -39,7 +40,7 @@ class Idempotency:
         self._app, self._stall = app, stall
         self._results: Results = results or ResultsInMemory()
         self._at_work: dict[tuple[str, str], Recording] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Recording, asyncio.Task[None]] = {}
         self._looking = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,28 +58,32 @@ class Idempotency:
 
     async def close(self) -> None:
         """End the work that is left: nobody waits for it."""
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _answer(self, id: tuple[str, str], body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         fingerprint = _fingerprint(scope, body)
-        async with self._looking:  # two of a kind, and neither is there yet
-            found = self._at_work.get(id) or await self._results.find(*id)
-            recording = found or self._begin(id, Recording(self._app, scope, body, fingerprint))
+        while True:
+            async with self._looking:  # two of a kind, and neither is there yet
+                found = self._at_work.get(id) or await self._results.find(*id)
+                if isinstance(found, Result) or found is None or not found.deserted:
+                    recording = found or self._begin(id, Recording(self._app, scope, body, fingerprint))
+                    break
+            await asyncio.wait([self._tasks[found]])
         if recording.fingerprint != fingerprint:
             raise _mismatch()
         if isinstance(recording, Result):
             await _repeat(recording, send)
         else:
-            await self._read_along(id, recording, receive, send, replayed=found is not None)
+            await self._read_along(recording, receive, send, replayed=found is not None)
 
     def _begin(self, id: tuple[str, str], recording: Recording) -> Recording:
         self._at_work[id] = recording
-        task = asyncio.create_task(self._work(id, recording))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._tasks[recording] = asyncio.create_task(self._work(id, recording))
+        task.add_done_callback(lambda _: self._tasks.pop(recording))
         return recording
 
     async def _work(self, id: tuple[str, str], recording: Recording) -> None:
@@ -88,17 +93,11 @@ class Idempotency:
             if result is not None and not recording.failed and not _invites_again(result.status):
                 await self._results.keep(*id, result)
         finally:
-            self._free(id, recording)
+            del self._at_work[id]
 
-    async def _read_along(
-        self, id: tuple[str, str], recording: Recording, receive: Receive, send: Send, *, replayed: bool
-    ) -> None:
-        try:
-            with recording.reader():
-                await _while_there(receive, self._tell(recording.messages(), send, replayed=replayed))
-        finally:
-            if recording.deserted:
-                self._free(id, recording)
+    async def _read_along(self, recording: Recording, receive: Receive, send: Send, *, replayed: bool) -> None:
+        with recording.reader():
+            await _while_there(receive, self._tell(recording.messages(), send, replayed=replayed))
 
     async def _tell(self, messages: AsyncIterator[Message], send: Send, *, replayed: bool) -> None:
         """Send the answer, until its end or until the client has not read for too long."""
@@ -111,10 +110,6 @@ class Idempotency:
             except TimeoutError:
                 logger.warning("a client has not read its answer for %g seconds and was given up", self._stall)
                 return
-
-    def _free(self, id: tuple[str, str], recording: Recording) -> None:
-        if self._at_work.get(id) is recording:
-            del self._at_work[id]
 
 
 def _valid(key: bytes) -> str:

@@ -24,6 +24,7 @@ class Recording:
 
     def __init__(self, app: ASGIApp, scope: Scope, body: bytes, fingerprint: bytes) -> None:
         self._app, self._scope = app, scope
+        context_of(scope).recorded = True
         self._body: bytes | None = body
         self.fingerprint = fingerprint
         self._start: Message | None = None
@@ -58,8 +59,8 @@ class Recording:
 
     @property
     def result(self) -> Result | None:
-        """The whole answer, if somebody waited for it."""
-        if self._start is None or not self._whole or self.deserted:
+        """The whole answer; None where it has not come to its end."""
+        if self._start is None or not self._whole:
             return None
         headers = tuple(self._start["headers"])
         return Result(self.fingerprint, self._start["status"], headers, b"".join(self._pieces))

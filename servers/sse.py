@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 class EventStream(Response):
     """Sends frames as they come, until they end, the client leaves, or it does not read. `left` is awaited when the stream
-    is over, however that came about."""
+    is over, however that came about. With `gone`, a client that leaves does not end it: that is awaited then, and the
+    frames come to their own end."""
 
     media_type = "text/event-stream"
 
@@ -34,13 +35,14 @@ class EventStream(Response):
         left: Callable[[], Awaitable[None]],
         headers: Mapping[str, str],
         *,
+        gone: Callable[[], Awaitable[None]] | None = None,
         ping: float = PING,
         stall: float = STALL,
     ) -> None:
         self.status_code, self.background = 200, None
         self.init_headers({**_HEADERS, **headers})
         self._frames = frames
-        self._left = left
+        self._left, self._gone = left, gone
         self._ping, self._stall = ping, stall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +56,7 @@ class EventStream(Response):
         """Send everything; a client that leaves or stalls ends it like a time limit that is reached."""
         limit = asyncio.timeout(None)
         writer = _Writer(send, limit, self._ping, self._stall)
-        listening = asyncio.create_task(_listen(receive, limit))
+        listening = asyncio.create_task(self._listen(receive, limit))
         try:
             async with limit:
                 await self._write(writer)
@@ -64,6 +66,13 @@ class EventStream(Response):
         finally:
             listening.cancel()
             writer.stop()
+
+    async def _listen(self, receive: Receive, limit: asyncio.Timeout) -> None:
+        await client_left(receive)
+        if self._gone is None:
+            _reach(limit)
+        else:
+            await self._gone()
 
     async def _write(self, writer: _Writer) -> None:
         await writer.write({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -122,12 +131,6 @@ class _Writer:
 
 def _body(data: bytes) -> Message:
     return {"type": "http.response.body", "body": data, "more_body": True}
-
-
-async def _listen(receive: Receive, limit: asyncio.Timeout) -> None:
-    """Reach the limit when the client leaves."""
-    await client_left(receive)
-    _reach(limit)
 
 
 def _reach(limit: asyncio.Timeout) -> None:

@@ -46,9 +46,9 @@ class Answer:
         counting = asyncio.create_task(self._service.tokenizer.counted(self._asked.messages))
         async with self._attended(request) as gone:
             runs = await self._finished()
-        if gone():
-            return Response(status_code=CLIENT_GONE)
         if error := next(filter(None, map(of_run, runs)), None):
+            if gone():
+                return Response(status_code=CLIENT_GONE)
             raise error
         tokens = await self._tokens(runs, counting)
         body = self._completion(runs, tokens)
@@ -71,7 +71,8 @@ class Answer:
             context_of(request.scope).failed = not stream.answered
             await stream.leave()
 
-        return EventStream(stream.frames(), left, self._headers)
+        gone = self._cancel if context_of(request.scope).recorded else None
+        return EventStream(stream.frames(), left, self._headers, gone=gone)
 
     def _stream(self, *, include_usage: bool) -> AnswerStream[Any]:
         engine, settle = self._service.engine, self._settler(include_usage)
@@ -128,11 +129,15 @@ class Answer:
 
         async def attend() -> None:
             await client_left(request.receive)
-            with suppress(RunEnded, NotFound):
-                await self._service.engine.cancel(self._runs[0].tenant, self._runs[0].id)
+            await self._cancel()
 
         attending = asyncio.create_task(attend())
         try:
             yield attending.done
         finally:
             attending.cancel()
+
+    async def _cancel(self) -> None:
+        """Stop the work, unless it is done already."""
+        with suppress(RunEnded, NotFound):
+            await self._service.engine.cancel(self._runs[0].tenant, self._runs[0].id)

@@ -18,7 +18,7 @@ from servers.backend import Backend
 from servers.routing import routing
 from servers.service import Service
 from servers.settings import Settings
-from tests.stories import PLAIN, Story
+from tests.stories import CANCELLED, PLAIN, Story
 
 if TYPE_CHECKING:
     from agents.models.port import Model
@@ -50,27 +50,31 @@ class ScriptedEngine:
         self.error = error
         self.hold_at, self.hold = hold_at, hold
         self.requests: list[RunRequest] = []
-        self.cancelled = asyncio.Event()
+        self.asked, self.cancelled = asyncio.Event(), asyncio.Event()
         self.drained: list[float] = []
 
     async def start_many(self, request: RunRequest, count: int) -> tuple[Run, ...]:
         if self.error:
             raise self.error
         self.requests.append(request)
+        self.asked.set()
         return (self.story.run,) * count
 
     async def follow(self, tenant: str, run_id: str, after: Position) -> AsyncGenerator[Sequence[Event], None]:
         assert (tenant, run_id, after) == (self.story.run.tenant, self.story.run.id, (self.story.run.journal_length, 0))
+        cancelled = self.cancelled
         for number, event in enumerate(self.story.events):
-            await self._held(number)
-            if self.cancelled.is_set():
+            await self._held(number, cancelled)
+            if cancelled.is_set():
+                yield [CANCELLED.events[-1]]
                 return
             yield [event]
 
     async def finished(self, tenant: str, run_id: str) -> Run:
+        cancelled = self.cancelled
         for number in range(len(self.story.events)):
-            await self._held(number)
-        return self.story.end
+            await self._held(number, cancelled)
+        return CANCELLED.end if cancelled.is_set() else self.story.end
 
     async def cancel(self, tenant: str, run_id: str) -> Run:
         self.cancelled.set()
@@ -79,9 +83,9 @@ class ScriptedEngine:
     async def drain(self, seconds: float) -> None:
         self.drained.append(seconds)
 
-    async def _held(self, number: int) -> None:
+    async def _held(self, number: int, cancelled: asyncio.Event) -> None:
         if number == self.hold_at and self.hold is not None:
-            waits = [asyncio.create_task(self.hold.wait()), asyncio.create_task(self.cancelled.wait())]
+            waits = [asyncio.create_task(self.hold.wait()), asyncio.create_task(cancelled.wait())]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()

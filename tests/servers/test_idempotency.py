@@ -10,6 +10,8 @@ from openai import AsyncOpenAI
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graph.errors import RunEnded
+from graph.run import Run
 from servers import mount
 from servers.context import RequestContext, enter
 from servers.idempotency import Idempotency
@@ -180,28 +182,61 @@ async def test_the_last_one_leaves_and_the_key_is_free(serve: Serve, stream: boo
     assert len(engine.requests) == 2
 
 
-async def test_what_the_last_one_left_never_takes_the_place_of_what_came_after_it() -> None:
-    """The first request's work ends after the second's."""
-    begun, hold, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+async def test_what_was_answered_all_the_same_is_what_the_next_one_gets() -> None:
+    """The client has left, but the work was done by then."""
+    begun, hold, asked = asyncio.Event(), asyncio.Event(), []
 
     async def deaf(scope: Scope, receive: Receive, send: Send) -> None:
-        if begun.is_set():
-            return await say(send, b"second")
+        asked.append(scope)
         begun.set()
         await hold.wait()
         await say(send, b"first")
-        return ended.set()
 
     layer = within(Idempotency(deaf))
     left = begin(layer)
     await begun.wait()
     left.leave()
     await left.over()
-    assert (await chat(layer)).body == b"second"
+    again = [begin(layer) for _ in range(2)]
     hold.set()
-    await ended.wait()
-    again = await chat(layer)
-    assert (again.body, again.headers[REPLAYED]) == (b"second", "true")
+    for each in again:
+        await each.over()
+        assert (each.body, each.headers[REPLAYED]) == (b"first", "true")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_nobody_waited_for_any_more_is_kept(serve: Serve, stream: bool) -> None:
+    """The run has ended, and its end is being written: it can't be cancelled any more."""
+    hold = asyncio.Event()
+    engine = Unstoppable(hold_at=3, hold=hold)
+    app = await serve(engine)
+    left = begin(app, stream=stream)
+    if stream:
+        await left.until(b"Hello")
+    async with asyncio.timeout(10):
+        await engine.asked.wait()
+    left.leave()
+    await left.over()
+    async with asyncio.timeout(10):
+        await engine.asked_to_stop.wait()
+    hold.set()
+    again = await chat(app, stream=stream)
+    assert (again.status, again.headers[REPLAYED]) == (200, "true")
+    assert b"Hello" in again.body
+    assert len(engine.requests) == 1
+
+
+class Unstoppable(ScriptedEngine):
+    """An engine whose runs have always ended already when they are to be cancelled."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+        self.asked_to_stop = asyncio.Event()
+
+    async def cancel(self, tenant: str, run_id: str) -> Run:
+        self.asked_to_stop.set()
+        raise RunEnded("It has ended.")
 
 
 async def test_a_reader_that_is_slow_stops_nobody() -> None:
