@@ -11,6 +11,17 @@ from graph.storage.port import Storage
 
 THRESHOLD = 64 * 1024
 _MARK = "blob:"
+_FILE = "file:"
+
+
+def of_file(file_id: str) -> str:
+    """The URL by which a message's part points to an uploaded file."""
+    return _FILE + file_id
+
+
+def file_of(url: str) -> str | None:
+    """The file that a part's URL points to; None for any other URL."""
+    return url.removeprefix(_FILE) if url.startswith(_FILE) else None
 
 
 def blob_key(conversation_id: str, digest: str) -> str:

@@ -16,12 +16,13 @@ from typing import assert_never
 from agents.models.port import Message, Params
 from graph import events as ev
 from graph.context import Context
+from graph.ending import ending
 from graph.failure import failed
 from graph.intake import Intake
-from graph.items import Turn
 from graph.recorder import Recorder, cut_off
 from graph.request import RunRequest
 from graph.run import ANSWERED, Run
+from graph.spending import PromptSpent
 from graph.state import End, Wait, newest_turn, step
 from graph.storage.port import StorageError
 from graph.team import build_team, run_team
@@ -232,6 +233,9 @@ def _share_fate(leg: Leg) -> None:
 
 
 def _last_events(work: Work, error: BaseException | None) -> list[ev.Durable]:
+    """What is left to say; nothing where the last turn's commit has said it."""
+    if work.run.ended:
+        return []
     match work.stop:
         case "cancel":
             return [ev.CancelRequested(), ev.RunCancelled()]
@@ -248,6 +252,8 @@ def _last_events(work: Work, error: BaseException | None) -> list[ev.Durable]:
 
 def _natural_end(work: Work, error: BaseException | None) -> list[ev.Durable]:
     """How a leg ends that nobody stopped."""
+    if isinstance(error, PromptSpent):
+        return [ev.RunIncomplete("max_prompt_tokens")]
     if error is not None:
         return [failed(work.run.id, error)]
     match step(work.run.items):
@@ -256,19 +262,9 @@ def _natural_end(work: Work, error: BaseException | None) -> list[ev.Durable]:
         case Wait(calls):
             return [ev.ActionRequired(tuple(call.id for call in calls))]
         case End():
-            return [_ending(newest_turn(work.run.items))]
+            return [ending(newest_turn(work.run.items))]
         case move:
             return [failed(work.run.id, RuntimeError(f"the graph ended before {move}"))]
-
-
-def _ending(turn: Turn | None) -> ev.Durable:
-    match turn.finish if turn else "stop":
-        case "length":
-            return ev.RunIncomplete("max_completion_tokens")
-        case "content_filter":
-            return ev.RunIncomplete("content_filter")
-        case _:
-            return ev.RunCompleted()
 
 
 def _opening(intake: Intake) -> list[ev.Durable]:

@@ -14,14 +14,16 @@ from graph.failure import failed
 from graph.history import Match
 from graph.intake import Intake
 from graph.messages import StoredMessage
-from graph.recorder import TRIES, Last, Stores, abandoned, cut_off, stands
+from graph.recorder import Last, Stores, abandoned, cut_off, stands
 from graph.run import ANSWERED, Run, fold
 from graph.said import answered, received
-from graph.storage.port import Append, Conflict, Drop, Put, StorageError, Write
+from graph.storage.port import TRIES, Append, Conflict, Drop, Put, StorageError, Write
 from graph.work import LostRun, Work
 
 PAUSE_MS = 24 * 3_600_000
 """How long a chat run waits for its client. The outputs are answered later too, where the client sends its whole list."""
+
+_ENDS = (ev.ActionRequired, ev.RunCompleted, ev.RunIncomplete)
 
 
 class ChatRecorder:
@@ -34,8 +36,8 @@ class ChatRecorder:
         self._intake = intake
 
     async def record(self, *events: ev.Durable) -> None:
-        """That the client is asked is told by `close` alone: the run must be stored by then."""
-        self._work.tell([event for event in events if not isinstance(event, ev.ActionRequired)])
+        """How the leg ends is told by `close` alone: the run must be stored by then."""
+        self._work.tell([event for event in events if not isinstance(event, _ENDS)])
 
     async def close(self, last: Last) -> None:
         """A leg that failed or was cut off leaves nothing; one that ended or waits for the client is written first."""

@@ -10,17 +10,19 @@ from dataclasses import replace
 from agents.models.port import Message
 from graph import events as ev
 from graph.carrier import Carrier, Leg
+from graph.conversations import Head
 from graph.durable_recorder import DurableRecorder
-from graph.errors import ConversationBusy, InvalidRequest, NotFound
+from graph.errors import ContextTooLong, ConversationBusy, InvalidRequest, NotFound
 from graph.intake import Intake, Reception
 from graph.lease import Lease
-from graph.recorder import TRIES, Stores, abandoned
+from graph.messages import StoredMessage
+from graph.recorder import Stores, abandoned
 from graph.recovery import MAX_ATTEMPTS, Recovery
 from graph.request import RunRequest
 from graph.run import Run
-from graph.runs import put
+from graph.runs import kept, put
 from graph.said import received
-from graph.storage.port import Conflict, StorageError
+from graph.storage.port import TRIES, Conflict, StorageError
 from graph.work import LostRun
 
 log = logging.getLogger(__name__)
@@ -38,12 +40,12 @@ class Claims:
         self._recovery = recovery
         self._carrier = carrier
 
-    async def accept(self, request: RunRequest) -> Run:
-        """Write a durable run, with what its request says, before anybody is told of it. Raises `InvalidRequest`,
-        `ConversationBusy`."""
+    async def accept(self, request: RunRequest, said: Sequence[StoredMessage] = ()) -> Run:
+        """Write a durable run, with what its request says and `said`, before anybody is told of it. Raises
+        `InvalidRequest`, `ConversationBusy`."""
         for _ in range(TRIES):
             intake = await self._reception.receive(request)
-            if await self._written(intake):
+            if await self._written(intake, said):
                 self._carrier.expect(intake.run)
                 return intake.run
         raise ConversationBusy("The conversation is being changed by too many requests at once. Try again.")
@@ -81,10 +83,11 @@ class Claims:
                 self._carrier.forget(run.id)
         return True
 
-    async def _written(self, intake: Intake) -> bool:
+    async def _written(self, intake: Intake, said: Sequence[StoredMessage]) -> bool:
         """Whether the run stands in the store; False when its conversation has changed since it was read."""
         run, head = intake.run, replace(intake.head, anonymous=False)
-        block, _ = await self._stores.conversations.block(head, intake.match, received(intake, run), active=run.id)
+        brought = [*received(intake, run), *said]
+        block, _ = await self._stores.conversations.block(head, intake.match, brought, active=run.id)
         writes = [*block, *await abandoned(self._stores, head, run.id), put(run, 0)]
         try:
             await self._stores.storage.commit(run.tenant, *writes)
@@ -97,10 +100,20 @@ class Claims:
         return True
 
     async def _claim_if_free(self, tenant: str, run_id: str) -> asyncio.Task[None] | None:
+        if fresh := self._just_accepted(tenant, run_id):
+            return await self._claim(fresh, [], 1, [])
         run, journal, version = await self._stores.runs.load(tenant, run_id)
         if run.ended or run.status == "requires_action" or await self._recovery.carried_elsewhere(run):
             return None
         return await self._claim(run, journal, version, [])
+
+    def _just_accepted(self, tenant: str, run_id: str) -> Run | None:
+        """A run that this process has accepted and not touched since: it is known without being read. Whoever else has
+        touched it is met at the first write, which expects the run as it was accepted."""
+        work = self._carrier.known(tenant, run_id)
+        if work is None or work.carried or work.journal:
+            return None
+        return replace(work.run, request=kept(work.run))
 
     async def _claim(
         self, run: Run, journal: Sequence[ev.Durable], version: int, answers: Sequence[ev.Durable]
@@ -109,8 +122,8 @@ class Claims:
         work = self._carrier.expect(run, journal)
         await self._lease.acquire()
         attempt = self._recovery.attempt(run, journal)
-        prompt, failure = await self._prepared(run, attempt)
         head = await self._stores.conversations.load(run.tenant, run.conversation_id)
+        prompt, failure = await self._prepared(run, head, attempt)
         work.run = replace(run, owner=self._lease.owner)
         recorder = DurableRecorder(self._stores, work, version, head)
         await recorder.record(ev.RunStarted(run.fence + 1, attempt), *answers)
@@ -121,11 +134,17 @@ class Claims:
             work.request_stop("cancel")
         return self._carrier.carry(Leg(work, recorder, prompt))
 
-    async def _prepared(self, run: Run, attempt: int) -> tuple[Sequence[Message], ev.RunFailed | None]:
+    async def _prepared(
+        self, run: Run, head: Head, attempt: int
+    ) -> tuple[Sequence[Message], ev.RunFailed | ev.RunIncomplete | None]:
         """The run's prompt, or why there is no use in carrying it."""
         if attempt >= MAX_ATTEMPTS:
             return (), ev.RunFailed("server_error", "The run was interrupted too often.")
         try:
-            return await self._reception.again(run), None
+            return await self._reception.again(run, head), None
+        except ContextTooLong as refused:
+            if run.request.max_prompt_tokens is not None:
+                return (), ev.RunIncomplete("max_prompt_tokens")
+            return (), ev.RunFailed("invalid_prompt", refused.message)
         except InvalidRequest as refused:
             return (), ev.RunFailed("invalid_prompt", refused.message)

@@ -36,7 +36,11 @@ class Limits:
 
 @dataclass(slots=True)
 class Context:
-    """One leg of a run. `emit` tells live events; `record` makes durable ones part of the journal, then tells them."""
+    """One leg of a run. `emit` tells live events; `record` makes durable ones part of the journal, then tells them.
+
+    `prompt` is what the entry agent reads before its own turns: its system message first. `system_text` is what the
+    client's application told us to be.
+    """
 
     run_id: str
     fence: int
@@ -51,6 +55,7 @@ class Context:
     emit: Callable[[ev.Live], None]
     record: Callable[..., Awaitable[None]]
     prompt: Sequence[Message] = ()
+    system_text: str = ""
     table: Mapping[str, Entry] = field(default_factory=dict)
     inserted: Sequence[tuple[int, Message]] = ()
     answer_tokens: int = 0
@@ -79,13 +84,6 @@ class Context:
     @property
     def _newest(self) -> Message:
         return next((message for message in reversed(self.prompt) if message.role == "user"), Message("user"))
-
-    @property
-    def system_text(self) -> str:
-        """What the client's application told us to be."""
-        texts = [self.request.instructions or ""]
-        texts += [message.text for message in self.request.messages if message.role == "system"]
-        return "\n\n".join(text for text in texts if text)
 
     def model(self, agent: str) -> Model:
         return self.models.for_agent(agent, self.request.model)

@@ -12,10 +12,10 @@ from graph import events as ev
 from graph import runs
 from graph.conversations import Head
 from graph.history import Match
-from graph.recorder import TRIES, Last, Stores, stands
+from graph.recorder import Last, Stores, stands
 from graph.run import Run, fold
-from graph.said import spoken
-from graph.storage.port import Append, Conflict, StorageError, Write
+from graph.said import asked, outputs, spoken
+from graph.storage.port import TRIES, Append, Conflict, StorageError, Write
 from graph.work import LostRun, Work
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class DurableRecorder:
         for _ in range(TRIES):
             before = self._work.run
             run = reduce(fold, events, before)
-            block, head = await self._block(run, events[-1].at, len(before.messages))
+            block, head = await self._block(run, events, len(before.messages))
             moved = run.status != before.status or run.fence != before.fence
             status = [runs.put(run, self._version)] if moved else []
             try:
@@ -78,9 +78,13 @@ class DurableRecorder:
                 return
         raise LostRun
 
-    async def _block(self, run: Run, at: int, known: int) -> tuple[list[Write], Head]:
-        """The messages that are new, and at the end the conversation's release."""
-        said = [spoken(run.id, item, at) for item in run.messages[known:]]
+    async def _block(self, run: Run, events: Sequence[ev.Durable], known: int) -> tuple[list[Write], Head]:
+        """The messages that are new, what the client is asked and has answered, and at the end the conversation's
+        release."""
+        began = self._work.journal[-1].at if self._work.journal else run.created_at
+        said = [*outputs(run, events), *(spoken(run, item, began, events[-1].at) for item in run.messages[known:])]
+        if isinstance(events[-1], ev.ActionRequired):
+            said.append(asked(run, events[-1].at))
         if not said and not run.ended:
             return [], self._head
         head = self._head

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from agents.crew import Crew, crew_of
 from agents.models.port import ModelError
@@ -18,20 +19,25 @@ from graph.claims import Claims
 from graph.context import Context, Limits, ModelSource
 from graph.conversations import Conversations
 from graph.errors import InvalidRequest, OutputsRefused, Overloaded, RunEnded, ShuttingDown
+from graph.files import Files
+from graph.incoming import sweep_strays
 from graph.intake import Intake, Output, Reception, beside
 from graph.items import Answer
 from graph.journal import Position, replay
 from graph.lease import Lease
+from graph.messages import StoredMessage
 from graph.prompt import system
 from graph.recorder import Stores
-from graph.recovery import Recovery
+from graph.recovery import Forget, Recovery
 from graph.request import RunRequest
 from graph.run import Run
 from graph.runs import Runs, log_of
 from graph.runtime import InProcess, Runtime
 from graph.storage.port import Storage
 from graph.table import tool_table
+from graph.threads import Threads
 from graph.tokens import Tokenizer
+from graph.uploads import Uploads
 from graph.work import Work
 
 _WAIT = 5.0
@@ -54,7 +60,7 @@ class Engine:
     """Starts runs, lets them be followed, resumes and cancels them. `crew` is who works here and with what, by default the
     team with the tools that need no settings.
 
-    Every method may raise `StorageError`; the others are those of `graph.errors`.
+    `threads` and `runs` are what it keeps, to be read. Every method may raise `StorageError`; the others are those of `graph.errors`.
     """
 
     def __init__(
@@ -77,13 +83,24 @@ class Engine:
         self._draining = False
         conversations = Conversations(storage, tokenizer, settings.anonymous_ttl_hours)
         self._stores = stores = Stores(storage, conversations, Runs(storage, conversations))
+        self.threads = Threads(stores)
+        self.runs = stores.runs
         self._formats = AnswerFormats()
+        files = Files(storage)
         self._reception = Reception(
-            conversations, stores.runs, tokenizer, self._formats, settings.max_context_tokens, settings.run_timeout
+            conversations,
+            stores.runs,
+            files,
+            tokenizer,
+            self._formats,
+            settings.max_context_tokens,
+            settings.run_timeout,
         )
         self._lease = Lease(storage)
         self._carrier = Carrier(self._context)
-        self._recovery = Recovery(stores, self._lease, self._carrier, self._runtime.submit)
+        self._recovery = Recovery(
+            stores, self._lease, self._carrier, self._runtime.submit, _forgetters(storage, conversations, files)
+        )
         self._claims = Claims(stores, self._reception, self._lease, self._recovery, self._carrier)
 
     @property
@@ -110,8 +127,9 @@ class Engine:
         """Release the lease. Call `drain` before."""
         await self._lease.release()
 
-    async def start(self, request: RunRequest) -> Run:
-        """Accept a run: written where it is durable, at work where it is not.
+    async def start(self, request: RunRequest, said: Sequence[StoredMessage] = ()) -> Run:
+        """Accept a run: written where it is durable, at work where it is not. `said` joins a durable run's conversation
+        with it, as it is.
 
         Returns the run as it stands before its work: `journal_length` and the number of items say where this leg begins
         (not 0 where the request's tool outputs took up a run that waited). Raises `InvalidRequest`, `ConversationBusy`,
@@ -123,7 +141,7 @@ class Engine:
         self._refuse_if_draining()
         if request.params.logprobs:
             self._refuse_unweighed(request)
-        run = await self._claims.accept(request)
+        run = await self._claims.accept(request, said)
         await self._runtime.submit(run.tenant, run.id)
         return run
 
@@ -181,6 +199,24 @@ class Engine:
         run, _, _ = await self._load(tenant, run_id)
         return run
 
+    async def glance(self, tenant: str, run_id: str) -> Run:
+        """The run as it stands, for who asks again and again: with items only where it is at work here, or waits for its
+        client. Raises `NotFound`."""
+        work = self._carrier.known(tenant, run_id)
+        if work is not None and work.carried:
+            return work.run
+        run, _ = await self._stores.runs.get(tenant, run_id)
+        waits = run.status == "requires_action" or (not run.ended and run.expires_at <= ev.now_ms())
+        return await self.get(tenant, run_id) if waits else run
+
+    async def journal(self, tenant: str, run_id: str) -> Sequence[ev.Durable]:
+        """Everything durable that has happened in a run so far. Raises `NotFound`."""
+        work = self._carrier.known(tenant, run_id)
+        if work is not None and work.carried:
+            return work.journal
+        _, journal, _ = await self._load(tenant, run_id)
+        return journal
+
     async def resume(self, tenant: str, run_id: str, outputs: Sequence[Output]) -> Run:
         """Answer the calls that a durable run waits for. Returns the run as it stood, which says where this leg begins.
 
@@ -191,6 +227,8 @@ class Engine:
         run, journal, version = await self._load(tenant, run_id)
         if run.ended:
             raise RunEnded(f"Run run_{run_id} has ended: it is {run.status}.")
+        if not run.request.durable:
+            raise OutputsRefused("A chat completion has asked for these outputs: answer it with tool messages.")
         if run.status != "requires_action" or sorted(each.call_id for each in outputs) != sorted(run.required):
             waiting = ", ".join(run.required) or "none"
             raise OutputsRefused(f"The run waits for outputs of exactly these calls: {waiting}.", param="tool_outputs")
@@ -277,6 +315,8 @@ class Engine:
             answer_tokens=self._answered(run),
         )
         context.table = tool_table(context.entry, self._crew, request.tools)
+        told = [message.text for message in leg.prompt if message.role == "system"]
+        context.system_text = "\n\n".join(filter(None, [request.instructions, *told]))
         talk = [message for message in leg.prompt if message.role != "system"]
         context.prompt = (system(context.entry, context.system_text), *talk)
         return context
@@ -300,6 +340,17 @@ class Engine:
             if run.ended or run.status == "requires_action" or self._draining:
                 return
             await self._stores.storage.wait(tenant, log_of(run_id), len(journal), _WAIT)
+
+
+def _forgetters(storage: Storage, conversations: Conversations, files: Files) -> Sequence[Forget]:
+    """What removes the things whose time is over."""
+    uploads = Uploads(storage, files)
+    return (
+        conversations.forget_expired,
+        files.forget_expired,
+        uploads.forget_expired,
+        partial(sweep_strays, storage),
+    )
 
 
 def _rest(journal: Sequence[ev.Durable], after: Position) -> tuple[list[ev.Event], Position]:

@@ -5,6 +5,7 @@ RunError
     ContextTooLong          the system prompt and the last turn alone are over the window
   NotFound                  there is no such thing, for this tenant
   ConversationBusy          another run is at work on this conversation
+  ThreadLocked              the same, said of a change to the thread by itself
   OutputsRefused            tool outputs that do not name exactly the open calls
   RunEnded                  the run has ended: it can't be resumed or cancelled
   Overloaded                more runs than this process takes
@@ -61,7 +62,21 @@ class NotFound(RunError):
 
 
 class ConversationBusy(RunError):
-    """Another run is at work on this conversation."""
+    """Another run is at work on this conversation: `run_id` (bare), where it is a durable one."""
+
+    def __init__(self, message: str, run_id: str | None = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class ThreadLocked(RunError):
+    """A run is at work on the thread, which can't be changed meanwhile: `doing` says what can't be done to it. Both ids are
+    bare."""
+
+    def __init__(self, doing: str, thread_id: str, run_id: str) -> None:
+        super().__init__(f"Can't {doing} thread_{thread_id} while a run run_{run_id} is active.")
+        self.thread_id = thread_id
+        self.run_id = run_id
 
 
 class OutputsRefused(InvalidRequest):

@@ -5,11 +5,13 @@ The id of a client's call names its run, so that any process finds the run from 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PREFIXES = ("thread_", "conv_")
+_FILE = "file-"
 _BARE = re.compile(r"[0-9A-Za-z]{24}")
 _CALL = re.compile(r"(?:call|func)_([0-9A-Za-z]{24})_[0-9]+_[0-9]+")
 _UNTOLD = ("func_", "function_")
@@ -20,6 +22,12 @@ _LETTERS = (_ALPHABET * 5)[:256].encode()  # a letter for each byte: the first e
 def new_id() -> str:
     """A fresh bare id."""
     return secrets.token_bytes(24).translate(_LETTERS).decode()
+
+
+def id_of(name: str) -> str:
+    """The bare id that belongs to a name, always the same."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=24).digest()
+    return digest.translate(_LETTERS).decode()
 
 
 def is_bare(text: str) -> bool:
@@ -33,6 +41,11 @@ def conversation_id(name: str) -> str:
         if name.startswith(prefix):
             return name.removeprefix(prefix)
     return name
+
+
+def bare_file_id(id: str) -> str | None:
+    """The id of a file without its prefix; None where it has another."""
+    return id.removeprefix(_FILE) or None if id.startswith(_FILE) else None
 
 
 def call_id(run_id: str, fence: int, number: int, *, told: bool = True) -> str:
@@ -54,3 +67,11 @@ def run_of_call(id: str) -> str | None:
     """The run that made a call, or None when the id is none of ours."""
     match = _CALL.fullmatch(id)
     return match[1] if match else None
+
+
+def _spelled(number: int) -> str:
+    letters = []
+    for _ in range(24):
+        number, digit = divmod(number, 62)
+        letters.append(_ALPHABET[digit])
+    return "".join(letters)

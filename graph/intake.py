@@ -10,7 +10,9 @@ from graph import events as ev
 from graph import history, window
 from graph.answer_format import AnswerFormats
 from graph.conversations import Conversations, Head, StoredWindow
+from graph.enclosures import enclosed
 from graph.errors import ConversationBusy, NotFound, OutputsRefused
+from graph.files import Files
 from graph.history import Match
 from graph.ids import new_id, run_of_call
 from graph.items import Call
@@ -70,6 +72,7 @@ class Reception:
         self,
         conversations: Conversations,
         runs: Runs,
+        files: Files,
         tokenizer: Tokenizer,
         formats: AnswerFormats,
         limit: int,
@@ -77,6 +80,7 @@ class Reception:
     ) -> None:
         self._conversations = conversations
         self._runs = runs
+        self._files = files
         self._tokenizer = tokenizer
         self._formats = formats
         self._limit = limit
@@ -93,12 +97,14 @@ class Reception:
             return resumed
         return await self._begin(request, incoming)
 
-    async def again(self, run: Run) -> tuple[Message, ...]:
-        """The prompt of a stored run, from the conversation as it stood before the run. Raises `ContextTooLong`."""
-        head = await self._conversations.load(run.tenant, run.conversation_id)
+    async def again(self, run: Run, head: Head) -> tuple[Message, ...]:
+        """The prompt of a stored run, from its conversation as it stood before the run. Raises `ContextTooLong`."""
         before, _ = await self._before(head, run)
-        prompt, _ = await self._fit_stored(before, _system(run.request))
-        return prompt
+        limit = min(self._limit, run.request.max_prompt_tokens or self._limit)
+        newest = window.newest(before.messages, run.request.last_messages)
+        stored = replace(before, messages=before.messages[newest:], tokens=before.tokens[newest:])
+        prompt, _ = await self._fit_stored(stored, _system(run.request), limit=limit)
+        return await enclosed(self._files, run.tenant, prompt)
 
     async def _begin(self, request: RunRequest, incoming: Sequence[Message]) -> Intake:
         head = await self._conversations.find(request.tenant, request.conversation)
@@ -115,6 +121,8 @@ class Reception:
             prompt, left_out = await self._fit_stored(stored, _system(request), tail)
         else:
             prompt, left_out = await self._fit([*_system(request), *incoming])
+        if not request.durable:  # a durable run reads it again when it is claimed
+            prompt = await enclosed(self._files, request.tenant, prompt)
         return Intake(self._new_run(request, head, left_out), head, match, tail, prompt)
 
     async def _resume(self, request: RunRequest, incoming: Sequence[Message], answered: Answered) -> Intake | None:
@@ -130,6 +138,9 @@ class Reception:
             raise OutputsRefused(f"The run waits for exactly these calls: {', '.join(run.required)}.", param="messages")
         head = await self._head_of(request, run)
         prompt, inserted = await self._prompt_of_resumed(request, run, head, incoming, answered)
+        prompt = await enclosed(self._files, request.tenant, prompt)
+        said = await enclosed(self._files, request.tenant, [message for _, message in inserted])
+        inserted = tuple(zip((place for place, _ in inserted), said, strict=True))
         outputs = tuple(Output(id, message.text) for id, message in zip(ids, answered.outputs, strict=True))
         leg = replace(run, request=_leg(request, run), expires_at=self._expiry(request))
         tail = (*answered.outputs, *answered.after)
@@ -190,11 +201,16 @@ class Reception:
         return part(await self._conversations.window(head, self._limit, without_run=run.id), run.id)
 
     async def _fit_stored(
-        self, stored: StoredWindow, system: Sequence[Message], tail: Sequence[Message] = ()
+        self,
+        stored: StoredWindow,
+        system: Sequence[Message],
+        tail: Sequence[Message] = (),
+        *,
+        limit: int | None = None,
     ) -> tuple[tuple[Message, ...], int]:
         around = await self._tokenizer.counted([*system, *tail])
         tokens = [*around[: len(system)], *stored.tokens, *around[len(system) :]]
-        fitted = window.fit([*system, *stored.messages, *tail], tokens, self._limit)
+        fitted = window.fit([*system, *stored.messages, *tail], tokens, limit or self._limit)
         return fitted.messages, fitted.left_out + stored.older
 
     async def _fit(self, messages: Sequence[Message]) -> tuple[tuple[Message, ...], int]:
@@ -226,7 +242,7 @@ class Reception:
         except NotFound:
             return
         if not run.ended:
-            raise ConversationBusy(f"Conversation {head.name!r} already has an active run: run_{run.id}.")
+            raise ConversationBusy(f"Conversation {head.name!r} already has an active run: run_{run.id}.", run.id)
 
     def _new_run(self, request: RunRequest, head: Head, left_out: int) -> Run:
         return Run(

@@ -17,12 +17,14 @@ MessageStatus = Literal["completed", "incomplete"]
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A mark in a text and what it stands for. `start` and `end` are code points of that text, end exclusive."""
+    """A mark in a text and what it stands for. `start` and `end` are code points of that text, end exclusive: of all text
+    parts together, where there are several. A `path` stands for a file that was made, anything else is a citation."""
 
     start: int
     end: int
     mark: str
     source: Source
+    path: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import orjson
 
 from agents.models.port import FilePart, ImagePart, Message, Part, Role, TextPart, ToolCall
 from agents.tools.port import Source
+from graph.compact import compact
 from graph.items import Annotation, MessageStatus, Phase
 from graph.storage.port import Document, Put
+
+IncompleteReason = Literal["content_filter", "max_tokens", "run_cancelled", "run_expired", "run_failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,9 @@ class StoredMessage:
     """`hidden` messages are a client's calls and their outputs: part of every prompt, of no list of messages.
 
     `tokens` counts the message for the window. `digest` and `chain` stand on the last message of each unit (see
-    `graph.history`); None means that the next message belongs to the same unit. A `refusal` has its words as text.
+    `graph.history`); None means that the next message belongs to the same unit. A `refusal` has its words as text. `at` is when
+    it began, `ended_at` when it was whole, if that is another time; epoch milliseconds. `attachments` and `metadata` are the
+    client's own.
     """
 
     id: str
@@ -35,6 +40,11 @@ class StoredMessage:
     chain: str | None = None
     annotations: tuple[Annotation, ...] = ()
     refusal: bool = False
+    incomplete_reason: IncompleteReason | None = None
+    ended_at: int | None = None
+    assistant_id: str | None = None
+    attachments: tuple[Mapping[str, Any], ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def closing(self, digest: str | None, chain: str | None) -> StoredMessage:
         """The same message as the last one of its unit; with None, as one that is not."""
@@ -72,8 +82,13 @@ def to_dict(stored: StoredMessage) -> dict[str, Any]:
         "tokens": stored.tokens,
         "digest": stored.digest,
         "chain": stored.chain,
-        "annotations": [asdict(each) for each in stored.annotations],
+        "annotations": [compact(each) for each in stored.annotations],
         "refusal": stored.refusal,
+        "incomplete_reason": stored.incomplete_reason,
+        "ended_at": stored.ended_at,
+        "assistant_id": stored.assistant_id,
+        "attachments": list(stored.attachments),
+        "metadata": dict(stored.metadata),
     }
     return {key: value for key, value in fields.items() if value}
 
@@ -102,11 +117,16 @@ def from_dict(fields: Mapping[str, Any]) -> StoredMessage:
         chain=fields.get("chain"),
         annotations=tuple(_annotation(each) for each in fields.get("annotations", ())),
         refusal=fields.get("refusal", False),
+        incomplete_reason=fields.get("incomplete_reason"),
+        ended_at=fields.get("ended_at"),
+        assistant_id=fields.get("assistant_id"),
+        attachments=tuple(fields.get("attachments", ())),
+        metadata=fields.get("metadata", {}),
     )
 
 
 def _annotation(fields: Mapping[str, Any]) -> Annotation:
-    return Annotation(fields["start"], fields["end"], fields["mark"], Source(**fields["source"]))
+    return Annotation(**{**fields, "source": Source(**fields["source"])})
 
 
 _PARTS: dict[str, type[Part]] = {"text": TextPart, "image": ImagePart, "file": FilePart}

@@ -19,9 +19,6 @@ from graph.runs import Runs
 from graph.storage.port import Append, Put, Storage, Write
 from graph.work import Work
 
-TRIES = 32
-"""How often a commit is tried again when the conversation has changed: each time, somebody else's turn was written."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stores:

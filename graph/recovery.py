@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from graph import events as ev
 from graph import runs
@@ -27,16 +28,21 @@ _EVER = 2**62
 _ALL = 100_000
 
 Submit = Callable[[str, str], Awaitable[None]]
+Forget = Callable[[], Awaitable[object]]
 
 
 class Recovery:
-    """Sweeps the store for runs that nobody carries, for expired ones, and for conversations whose time is over."""
+    """Sweeps the store for runs that nobody carries, for expired ones, and for whatever else has a time that is over:
+    `forgetters` remove it, each its own."""
 
-    def __init__(self, stores: Stores, lease: Lease, carrier: Carrier, submit: Submit) -> None:
+    def __init__(
+        self, stores: Stores, lease: Lease, carrier: Carrier, submit: Submit, forgetters: Sequence[Forget]
+    ) -> None:
         self._stores = stores
         self._lease = lease
         self._carrier = carrier
         self._submit = submit
+        self._forgetters = forgetters
         self._sweeping: asyncio.Task[None] | None = None
         self._unreadable: set[str] = set()
 
@@ -120,22 +126,27 @@ class Recovery:
     async def _sweep(self) -> None:
         rounds = 0
         while True:
-            try:
-                await self._sweep_once(rounds)
-            except StorageError as error:
-                log.warning("the sweep was interrupted: %s", error)
-            except Exception:
-                log.exception("the sweep failed")
+            await self._guarded(partial(self._sweep_once, rounds))
+            if rounds % FORGET_EVERY == 0:
+                for forget in self._forgetters:
+                    await self._guarded(forget)
             rounds += 1
             await asyncio.sleep(SWEEP_EVERY)
+
+    async def _guarded(self, sweep: Forget) -> None:
+        """Sweep; what goes wrong must not keep the rest waiting."""
+        try:
+            await sweep()
+        except StorageError as error:
+            log.warning("the sweep was interrupted: %s", error)
+        except Exception:
+            log.exception("the sweep failed")
 
     async def _sweep_once(self, rounds: int) -> None:
         for tenant, id in await self._stores.storage.due("run", ev.now_ms(), limit=_ALL):
             await self._with(tenant, id, self.expire)
         if await self._bury(ev.now_ms()) or rounds % STRAYS_EVERY == STRAYS_EVERY - 1:
             await self._take_up()
-        if rounds % FORGET_EVERY == 0:
-            await self._stores.conversations.forget_expired()
 
     async def _bury(self, until: int) -> bool:
         """Forget the owners whose lease ends until then; whether there were any."""

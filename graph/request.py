@@ -27,6 +27,10 @@ class RunRequest:
     - `search`: what it wants of web searches, where this service has one.
     - `calls_by_name`: the client knows a call by its function's name, as OpenAI's first clients did: one at a time, no id.
     - `tools`: the client's; `watched`: somebody reads the answer as it is produced; `progress`: the agents' work too.
+    - `max_prompt_tokens`: of all turns of the entry agent together, counted without what is ours in them (the team's own
+      instructions and tools); the run ends `incomplete` where the next turn would have more.
+    - `last_messages`: how many messages of the conversation a turn reads at most.
+    - `assistant_id`, `echo`: what the dialect wants back with the run. Kept, never interpreted.
     - `durable`: written before `start` returns, and brought to an end whatever happens to the process.
     - `timeout`: seconds until the run expires; None = the engine's default.
     """
@@ -47,5 +51,9 @@ class RunRequest:
     progress: bool = False
     durable: bool = False
     timeout: float | None = None
+    max_prompt_tokens: int | None = None
+    last_messages: int | None = None
+    assistant_id: str | None = None
+    echo: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     search: SearchOptions = field(default_factory=SearchOptions)

@@ -6,7 +6,7 @@ has ended holds the journal itself, and what else it says follows from that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import reduce
 from typing import Any
@@ -18,10 +18,11 @@ from graph import events as ev
 from graph import journal
 from graph.compact import compact, dumps
 from graph.conversations import Conversations
-from graph.errors import NotFound
+from graph.errors import ConversationBusy, NotFound
+from graph.listing import Listing
 from graph.request import RunRequest
 from graph.run import Run, fold
-from graph.storage.port import Append, Document, Put, Storage
+from graph.storage.port import TRIES, Append, Conflict, Document, Put, Storage
 
 _PAGE = 1000
 _OWN = ("metadata", "cancel_requested_at", "owner", "truncated_messages")
@@ -55,6 +56,14 @@ def expires(run: Run) -> bool:
     return not run.ended and (run.request.durable or run.status == "requires_action")
 
 
+def kept(run: Run) -> RunRequest:
+    """What of a request is stored: conversation messages stand in the log, and a finished chat needs no tools."""
+    if run.ended and not run.request.durable:
+        return replace(run.request, messages=(), tools=())
+    system = tuple(message for message in run.request.messages if message.role == "system")
+    return run.request if system == run.request.messages else replace(run.request, messages=system)
+
+
 class Runs:
     """Reads runs."""
 
@@ -74,6 +83,20 @@ class Runs:
         known, version = await self.get(tenant, id)
         events = await self.with_texts(known, known.journal or await self._log(known))
         return _folded(known, events), events, version
+
+    def all(self, tenant: str, conversation_id: str) -> Listing[Run]:
+        """A conversation's runs by their documents, without items."""
+        return Listing(self._storage, tenant, "run", lambda document: decode(tenant, document), conversation_id)
+
+    async def modify(self, tenant: str, id: str, metadata: Mapping[str, Any]) -> None:
+        """Replace a run's metadata, whoever carries it. Raises `NotFound`."""
+        for _ in range(TRIES):
+            run, version = await self.get(tenant, id)
+            try:
+                return await self._storage.commit(tenant, put(replace(run, metadata=metadata), version))
+            except Conflict:
+                continue
+        raise ConversationBusy("The run is being changed by too many requests at once. Try again.")
 
     async def _log(self, run: Run) -> list[ev.Durable]:
         bodies: list[bytes] = []
@@ -112,16 +135,8 @@ def _folded(known: Run, events: Sequence[ev.Durable]) -> Run:
 
 def _stored(run: Run) -> dict[str, Any]:
     """What a document says: what is no part of its key and, where it holds the journal, does not follow from that."""
-    request = {name: value for name, value in compact(_kept(run), {"tenant"}).items() if value != ()}
+    request = {name: value for name, value in compact(kept(run), {"tenant"}).items() if value != ()}
     if not run.journal:
         return {**compact(run, _ELSEWHERE), "request": request}
     entries = [journal.to_dict(journal.without_text(event)) for event in run.journal]
     return {**compact(run, _FOLLOWS), "request": request, "journal": entries}
-
-
-def _kept(run: Run) -> RunRequest:
-    """What of a request is worth keeping: conversation messages stand in the log, and a finished chat needs no tools."""
-    system = tuple(message for message in run.request.messages if message.role == "system")
-    if run.ended and not run.request.durable:
-        return replace(run.request, messages=(), tools=())
-    return replace(run.request, messages=system)

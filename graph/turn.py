@@ -11,24 +11,26 @@ from typing import Any
 from agents.briefing import brief
 from agents.models.json_format import is_json
 from agents.models.port import Message, Model, ModelTimeout, ModelUnavailable, Params, Text, ToolSpec, Usage
-from graph import answer_format
+from graph import answer_format, spending
 from graph import events as ev
 from graph.context import Context
 from graph.delegation import NoTask, NothingToSay, failure, task_of
+from graph.ending import ending
 from graph.items import Answer, Call, Item, Turn
 from graph.items import Message as MessageItem
 from graph.limits import AnswerGate
 from graph.logprobs import LogprobQueue
 from graph.prompt import findings, put_together, render, system
-from graph.state import Do, Wait, Write, agent_name, is_empty, step
+from graph.state import Ask, Do, End, Wait, Write, agent_name, is_empty, newest_turn, step
 from graph.telling import Telling
 
 
 async def take(context: Context, items: Sequence[Item]) -> list[Item]:
     """The entry agent's next turn: asked, told, recorded. Returns its items.
 
-    Raises `ModelError`: the model failed, or had nothing to say and neither had anybody else.
+    Raises `ModelError`: the model failed, or had nothing to say and neither had anybody else; `PromptSpent`.
     """
+    await spending.check(context, items)
     number = 1 + sum(isinstance(item, Turn) and item.agent == context.entry.name for item in items)
     last = number >= context.limits.max_iterations
     tools = [] if last else _offer(context, first=number == 1)
@@ -68,8 +70,10 @@ async def write(context: Context, call: Call, items: Sequence[Item]) -> list[Ite
         raise
     *parts, completed = await _close(context, told, prompt, model)
     answered = ev.CallAnswered(call.id, told.message_id, "ok", "agent")
-    await context.record(*parts, answered, ev.AgentFinished(call.id, writer.name, "ok", Usage()), completed)
-    return [*_items(parts), Answer(call.id, told.message_id, "ok", "agent"), *_items([completed])]
+    said = [*_items(parts), Answer(call.id, told.message_id, "ok", "agent"), *_items([completed])]
+    finished = ev.AgentFinished(call.id, writer.name, "ok", Usage())
+    await context.record(*parts, answered, finished, completed, *_next_events([*items, *said]))
+    return said
 
 
 async def _compose(context: Context, call: Call, prompt: Sequence[Message], told: Telling) -> Model:
@@ -231,7 +235,9 @@ def _next_events(items: Sequence[Item]) -> list[ev.Durable]:
             return [started] if (started := _agent_started(call)) else []
         case Wait(calls):
             return [ev.ActionRequired(tuple(call.id for call in calls))]
-        case _:
+        case End():
+            return [ending(newest_turn(items))]
+        case Ask():
             return []
 
 

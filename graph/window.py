@@ -53,6 +53,14 @@ def fit(messages: Sequence[Message], tokens: Sequence[int], limit: int) -> Windo
     return Window(tuple(_joined(whole)), len(messages) - sum(block.received for block in whole))
 
 
+def newest(messages: Sequence[Message], count: int | None) -> int:
+    """Where the newest `count` messages begin; calls and their outputs do not count. None is all of them."""
+    if count is None:
+        return 0
+    spoken = [index for index, message in enumerate(messages) if message.role != "tool" and not message.tool_calls]
+    return spoken[-count] if count <= len(spoken) else 0
+
+
 def answer_all(messages: Sequence[Message]) -> list[Message]:
     """The messages with each call's output directly behind it, as providers demand: outputs without a call are left out,
     calls without an output say so."""

@@ -24,6 +24,9 @@ from typing import Literal, Protocol
 
 Order = Literal["asc", "desc"]
 
+TRIES = 32
+"""How often a commit is tried again after a `Conflict`: each time, somebody else's change was written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
