@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from servers.context import header
+from graph.sizes import LARGEST_FILE, LARGEST_PART, MB
+from servers.context import header, route_path
 from servers.errors import ApiError, respond
 
 PATIENCE: Final = 30.0
 SLOWEST: Final = 16 * 1024  # bytes a second, once the patience is used up
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_AROUND_FILES: Final = MB  # what a form has besides its file
+_FORMS: Final = (
+    (re.compile(r"/v1/files"), LARGEST_FILE + _AROUND_FILES),
+    (re.compile(r"/v1/uploads/[^/]+/parts"), LARGEST_PART + _AROUND_FILES),
+)
+
+
+def form_limit(scope: Scope) -> int | None:
+    """How long the body may be where it is a form with a file; None for any other path."""
+    path = route_path(scope)
+    return next((limit for pattern, limit in _FORMS if pattern.fullmatch(path)), None)
 
 
 class BodyLimit:
-    """Refuses bodies over `limit` bytes with 413, before or while they are read, and those that take longer than
-    `patience` seconds plus their time at `SLOWEST` with 408."""
+    """Refuses bodies over `limit` bytes with 413 (forms with files: over theirs), before or while they are read, and those
+    that take longer than `patience` seconds plus their time at `SLOWEST` with 408."""
 
     def __init__(self, app: ASGIApp, limit: int, patience: float = PATIENCE) -> None:
         self._app, self._limit, self._patience = app, limit, patience
@@ -25,10 +38,12 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in _BODILESS:
             await self._app(scope, receive, send)
-        elif _announced(scope) > self._limit:
-            await respond(_too_large(self._limit))(scope, receive, send)
+            return
+        limit = form_limit(scope) or self._limit
+        if _announced(scope) > limit:
+            await respond(too_large(limit))(scope, receive, send)
         else:
-            await self._app(scope, _Meter(receive, self._limit, self._patience), send)
+            await self._app(scope, _Meter(receive, limit, self._patience), send)
 
 
 class _Meter:
@@ -56,7 +71,7 @@ class _Meter:
     def _count(self, message: Message) -> None:
         self._size += len(message.get("body", b""))
         if self._size > self._limit:
-            raise _too_large(self._limit)
+            raise too_large(self._limit)
         self._ended = not message.get("more_body", False)
 
 
@@ -65,7 +80,8 @@ def _announced(scope: Scope) -> int:
     return int(length) if length.isdigit() else 0
 
 
-def _too_large(limit: int) -> ApiError:
+def too_large(limit: int) -> ApiError:
+    """There are more bytes than that."""
     return ApiError(413, f"The request's body is over the limit of {limit} bytes.", code="request_too_large")
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from servers.body import form_limit
 from servers.context import CONVERSATION_HEADERS, context_of, header, route_path
 from servers.errors import CLIENT_GONE, ApiError, BadRequest, respond
 from servers.leaving import client_left
@@ -20,8 +21,9 @@ from servers.results import Result, Results, ResultsInMemory
 STALL: Final = 30.0  # seconds after which a client that does not read is given up
 TRY_AGAIN: Final = frozenset({408, 409, 429, CLIENT_GONE})  # besides those from 500 on
 _HEADER: Final = "Idempotency-Key"
+_NAME: Final = b"idempotency-key"
 _VALID = re.compile(rb"[ -~]{1,255}")
-_REPLAYED: Final = (b"idempotent-replayed", b"true")
+REPLAYED: Final = (b"idempotent-replayed", b"true")
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +34,8 @@ class Idempotency:
 
     The work belongs to all who wait for it: when the last one leaves, the application hears that the client is gone. Who asks
     again waits for what becomes of that: an answer that had been given by then is kept, else the key is free. An answer that
-    invites to try again is not kept, nor is a stream that failed. `stall` is how many seconds a
-    client may not read.
+    invites to try again is not kept, nor is a stream that failed. `stall` is how many seconds a client may not read. Forms with
+    files, which are not held in memory, pass: their routes ask for `key_of`.
     """
 
     def __init__(self, app: ASGIApp, results: Results | None = None, *, stall: float = STALL) -> None:
@@ -44,8 +46,8 @@ class Idempotency:
         self._looking = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        key = header(scope, b"idempotency-key") if scope["type"] == "http" and scope["method"] == "POST" else None
-        if key is None or not route_path(scope).startswith("/v1/"):
+        key = header(scope, _NAME) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if key is None or not route_path(scope).startswith("/v1/") or form_limit(scope) is not None:
             await self._app(scope, receive, send)
             return
         try:
@@ -74,7 +76,7 @@ class Idempotency:
                     break
             await asyncio.wait([self._tasks[found]])
         if recording.fingerprint != fingerprint:
-            raise _mismatch()
+            raise mismatch()
         if isinstance(recording, Result):
             await _repeat(recording, send)
         else:
@@ -103,13 +105,19 @@ class Idempotency:
         """Send the answer, until its end or until the client has not read for too long."""
         async for message in messages:
             if replayed and message["type"] == "http.response.start":
-                message["headers"].append(_REPLAYED)
+                message["headers"].append(REPLAYED)
             try:
                 async with asyncio.timeout(self._stall):
                     await send(message)
             except TimeoutError:
                 logger.warning("a client has not read its answer for %g seconds and was given up", self._stall)
                 return
+
+
+def key_of(scope: Scope) -> str | None:
+    """The key of a request, if it has one. Raises `BadRequest`."""
+    key = header(scope, _NAME)
+    return None if key is None else _valid(key)
 
 
 def _valid(key: bytes) -> str:
@@ -145,14 +153,15 @@ def _invites_again(status: int) -> bool:
     return status >= 500 or status in TRY_AGAIN
 
 
-def _mismatch() -> ApiError:
+def mismatch() -> ApiError:
+    """The key is that of another request."""
     message = f"This '{_HEADER}' was used for another request. Use a new one for each request that is not a repetition."
     headers = {"x-should-retry": "false"}  # OpenAI's clients try a 409 again
     return ApiError(409, message, param=_HEADER, code="idempotency_mismatch", headers=headers)
 
 
 async def _repeat(result: Result, send: Send) -> None:
-    headers = [*result.headers, _REPLAYED]
+    headers = [*result.headers, REPLAYED]
     await send({"type": "http.response.start", "status": result.status, "headers": headers})
     await send({"type": "http.response.body", "body": result.body, "more_body": False})
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ CLOUDS = frozenset({"s3", "az", "gs"})
 CHUNK = 1024 * 1024
 PART = 5 * 1024 * 1024  # the smallest part that S3 takes
 PARTS_AT_ONCE = 2
+ABANDONED = 3600  # seconds after which nobody is still writing what has not changed since
 LONGEST_NAME = 180  # file systems take 255 bytes; obstore adds a suffix while it writes
 
 # A body may take as long as its reader does; silence may not. Plain HTTP is for an endpoint the operator named so.
@@ -71,12 +73,11 @@ class Blobs:
         """Remove it, if it is there."""
         import obstore
 
-        store = await self._ready()
-        try:
-            with _translated():
-                await obstore.delete_async(store, _path(tenant, key))
-        except FileNotFoundError:
-            return
+        store, path = await self._ready(), _path(tenant, key)
+        with suppress(FileNotFoundError), _translated():
+            await obstore.delete_async(store, path)
+        if self._scheme == "file":
+            await asyncio.to_thread(_remove_unfinished, _folder(self._url) / path)
 
     async def _ready(self) -> ObjectStore:
         async with self._making:
@@ -131,6 +132,14 @@ def _folder(url: str) -> Path:
     if not url or (url.startswith("file://") and not path.is_absolute()):
         raise StorageError(f"{url!r} names no folder for blobs: use file:///absolute/path or a plain path")
     return path.absolute()
+
+
+def _remove_unfinished(blob: Path) -> None:
+    """Remove what a process that died while it wrote has left beside a blob: obstore's own name for what is unfinished."""
+    unfinished = blob.with_name(f"{blob.name}#1")
+    with suppress(FileNotFoundError):
+        if time.time() - unfinished.stat().st_mtime > ABANDONED:
+            unfinished.unlink()
 
 
 async def _put_whole(store: ObjectStore, path: str, data: bytes) -> int:
