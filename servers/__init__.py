@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from servers.mounting import mount, mounted
     from servers.server import OpenAIServer, create_openai_adapter, create_openai_server
     from servers.settings import BadSettings, Settings
+    from servers.thread_manager import ThreadManager
+    from servers.thread_storage import ThreadStorage, create_thread_storage
 
-DIALECTS: tuple[str, ...] = ("chat_completions",)
+DIALECTS: tuple[str, ...] = ("chat_completions", "assistants")
 
 _HOMES = {
     "ApiError": "servers.errors",
@@ -26,8 +28,11 @@ _HOMES = {
     "OpenAIServer": "servers.server",
     "Settings": "servers.settings",
     "StartFailed": "servers.backend",
+    "ThreadManager": "servers.thread_manager",
+    "ThreadStorage": "servers.thread_storage",
     "create_openai_adapter": "servers.server",
     "create_openai_server": "servers.server",
+    "create_thread_storage": "servers.thread_storage",
     "mount": "servers.mounting",
     "mounted": "servers.mounting",
 }
@@ -47,8 +52,11 @@ __all__ = [
     "OpenAIServer",
     "Settings",
     "StartFailed",
+    "ThreadManager",
+    "ThreadStorage",
     "create_openai_adapter",
     "create_openai_server",
+    "create_thread_storage",
     "mount",
     "mounted",
 ]

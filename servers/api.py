@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib import import_module
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -15,14 +19,13 @@ from starlette.types import Receive, Scope, Send
 from graph.errors import RunError
 from graph.storage.port import StorageError
 from servers import DIALECTS
-from servers.chat_completions.routes import create_chat_completion
-from servers.chat_completions.stored_routes import COLLECTION
 from servers.context import context_of, route_path
 from servers.errors import ApiError, BadRequest, of_exception, respond, unknown_route
 from servers.resources import RESOURCES
 from servers.service import Service
 from servers.version import version
 
+Endpoint = Callable[..., Awaitable[Response]]
 SILENT = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 
 logger = logging.getLogger(__name__)
@@ -36,10 +39,9 @@ def build_api(service: Service) -> FastAPI:
         redirect_slashes=False,
         swagger_ui_oauth2_redirect_url=None,
         telemetry=SILENT,
+        routes=[*routes()],
     )
     api.state.service = service
-    for name in (*DIALECTS, *(f"resources.{resource}" for resource in RESOURCES)):
-        api.include_router(_router(name))
     for kind in (ApiError, RunError, StorageError, Exception):
         api.add_exception_handler(kind, _failed)
     api.add_exception_handler(HTTPException, _refused)
@@ -48,24 +50,32 @@ def build_api(service: Service) -> FastAPI:
 
 
 class Express:
-    """Chat's own way to its endpoint: FastAPI's routing, exit stacks and send wrappers are a fourteenth of a short chat.
-    Its route stays for the documentation, and everything else takes it."""
+    """The way to our own endpoints, which take the request and the ids of its path and nothing else: FastAPI's routing, exit
+    stacks and send wrappers are a fourteenth of a short chat, and a fifth of an assistant's run with its four requests.
+    FastAPI has the same routes for the documentation, and gets whatever matches none of them."""
 
-    def __init__(self, api: FastAPI) -> None:
+    def __init__(self, api: FastAPI, routes: Iterable[APIRoute]) -> None:
         self._api = api
+        self._routes: dict[tuple[str, int], list[tuple[re.Pattern[str], Endpoint]]] = defaultdict(list)
+        for route in routes:
+            if ":path}" not in route.path:
+                for method in route.methods or ():
+                    self._routes[method, route.path.count("/")].append((route.path_regex, route.endpoint))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST" or route_path(scope) != COLLECTION:
-            return await self._api(scope, receive, send)
-        scope["app"] = self._api
-        response = await _answered(Request(scope, receive))
-        return await response(scope, receive, send)
+        path = route_path(scope)
+        for pattern, endpoint in self._routes.get((scope["method"], path.count("/")), ()):
+            if found := pattern.match(path):
+                scope["app"] = self._api
+                response = await _answered(endpoint, Request(scope, receive), found.groupdict())
+                return await response(scope, receive, send)
+        return await self._api(scope, receive, send)
 
 
-async def _answered(request: Request) -> Response:
-    """The answer to a chat request, also where it is refused. Any other error is left to `Observation`."""
+async def _answered(endpoint: Endpoint, request: Request, ids: Mapping[str, str]) -> Response:
+    """The answer of an endpoint, also where it refuses. Any other error is left to `Observation`."""
     try:
-        return await create_chat_completion(request)
+        return await endpoint(request, **ids)
     except (ApiError, RunError, StorageError) as error:
         return await _failed(request, error)
 
@@ -89,6 +99,16 @@ async def _misread(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     param = ".".join(str(part) for part in first["loc"][1:]) or None
     return respond(BadRequest(f"Invalid value for {param!r}: {first['msg']}.", param))
+
+
+def routes() -> list[APIRoute]:
+    """Every route of ours, in the order of the doors."""
+    found: list[APIRoute] = []
+    for name in (*DIALECTS, *(f"resources.{resource}" for resource in RESOURCES)):
+        for route in _router(name).routes:
+            assert isinstance(route, APIRoute), f"{name}: a router is not included but its routes are listed"
+            found.append(route)
+    return found
 
 
 def _router(name: str) -> APIRouter:

@@ -25,6 +25,7 @@ from servers.observation import ACCESS, Observation
 from servers.settings import Settings
 
 if TYPE_CHECKING:
+    from graph.engine import Engine
     from servers.service import Service
 
 GRACE: Final = 30.0  # seconds that runs at work get when the server stops
@@ -46,6 +47,7 @@ class App:
         self._access = access
         self._backend = backend or Backend(settings)
         self._claimed = asyncio.Event()
+        self._service: Service | None = None
         self._api: ASGIApp | None = None
         self._opening: asyncio.Task[ASGIApp] | None = None
         self._draining: asyncio.Task[None] | None = None
@@ -79,14 +81,9 @@ class App:
             self._draining = asyncio.create_task(self._backend.drain(seconds))
         await self._draining
 
-    def inside(self, tenant: str) -> ASGIApp:
-        """The same application for callers within the process: they need no key, and what they send has no limit."""
-
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            context_of(scope).tenant = tenant
-            await self._front(scope, receive, send)
-
-        return Observation(front, self._access)
+    def inside(self, tenant: str) -> Inside:
+        """The same application for callers within the process."""
+        return Inside(self, tenant)
 
     def _wrap(self, app: ASGIApp) -> ASGIApp:
         app = Authentication(app, self._settings.api_keys)
@@ -98,7 +95,7 @@ class App:
             storage = await self._backend.claim()
         finally:
             self._claimed.set()
-        service = await self._backend.open(storage)
+        self._service = service = await self._backend.open(storage)
         self._api = await asyncio.to_thread(_build, service)
         return self._api
 
@@ -134,12 +131,41 @@ class App:
             return respond(_unable())
 
 
+class Inside:
+    """The application for callers within the process: they need no key, and what they send has no limit."""
+
+    def __init__(self, app: App, tenant: str) -> None:
+        self._app, self._tenant = app, tenant
+        self._layers = Observation(self._front, app._access)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._layers(scope, receive, send)
+
+    async def thread_of(self, run_id: str) -> str:
+        """The bare id of a run's conversation. Raises `NotFound`."""
+        return (await self._engine.glance(self._tenant, run_id)).conversation_id
+
+    async def finished(self, run_id: str) -> None:
+        """Wait until a run has ended, or waits for its client. Raises `NotFound`."""
+        await self._engine.finished(self._tenant, run_id)
+
+    @property
+    def _engine(self) -> Engine:
+        if self._app._service is None:
+            raise RuntimeError("The service is not open yet.")
+        return self._app._service.engine
+
+    async def _front(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context_of(scope).tenant = self._tenant
+        await self._app._front(scope, receive, send)
+
+
 def _build(service: Service) -> ASGIApp:
     """The routes, in a thread: FastAPI takes long to import."""
     with without_collections():
-        from servers.api import Express, build_api
+        from servers.api import Express, build_api, routes
 
-        return Express(build_api(service))
+        return Express(build_api(service), routes())
 
 
 def _unable() -> ApiError:

@@ -109,9 +109,12 @@ class Backend:
         return tools
 
     async def _service(self, storage: Storage, models: Models, library: FolderLibrary, tools: Toolbox) -> Service:
+        from graph.assistants import Assistants
         from graph.completions import Completions
         from graph.engine import Engine
+        from graph.files import Files
         from graph.tokens import open_tokenizer
+        from graph.uploads import Uploads
         from servers.routing import routing
         from servers.service import Service
 
@@ -129,7 +132,19 @@ class Backend:
         self._engine = engine
         if self._alone:
             await engine.open()
-        return Service(s, engine, models, tokenizer, routing(s, models.find, crew.names), Completions(storage))
+        names = routing(s, models.find, crew.names)
+        files = Files(storage)
+        return Service(
+            s,
+            engine,
+            models,
+            tokenizer,
+            names,
+            Completions(storage),
+            Assistants(storage),
+            files,
+            Uploads(storage, files),
+        )
 
 
 def _load() -> None:

@@ -21,6 +21,7 @@ from graph.errors import (
     Overloaded,
     RunEnded,
     ShuttingDown,
+    ThreadLocked,
 )
 from graph.run import Failure, Run
 from graph.storage.port import StorageUnavailable
@@ -100,6 +101,8 @@ def of_exception(error: Exception) -> ApiError:
             return NotFoundHere(message)
         case ConversationBusy(message=message):
             return ApiError(409, message, code="conversation_busy", headers={"retry-after": "1"})
+        case ThreadLocked(message=message):
+            return BadRequest(message)
         case RunEnded(message=message):
             return BadRequest(message, code="run_ended")
         case Overloaded(message=message, retry_after=seconds):

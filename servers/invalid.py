@@ -41,7 +41,7 @@ _CODES = {
 def by_type(value: Any) -> str | None:
     """The tag of an object in a union that its `type` decides. Tags stand in the place of an error, where no client
     would understand them: they begin with `~`, and are taken out again."""
-    kind = value.get("type") if isinstance(value, dict) else None
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)  # read, or written again
     return f"~{kind}" if isinstance(kind, str) else None
 
 
@@ -50,7 +50,7 @@ def validated(model: type[Body], body: Any) -> Body:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise _first(error.errors(include_url=False)[0]) from None
+        raise complaint(error.errors(include_url=False)[0]) from None
 
 
 def path(place: Sequence[int | str]) -> str:
@@ -64,7 +64,8 @@ def _is_tag(step: int | str) -> bool:
     return isinstance(step, str) and (step.startswith("~") or step == "[key]")
 
 
-def _first(error: ErrorDetails) -> BadRequest:
+def complaint(error: ErrorDetails) -> BadRequest:
+    """What a client is told of one thing that is wrong."""
     kind, param = error["type"], path(error["loc"])
     named = repr(param) if param else "the body"
     if kind == "missing":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
 
 from graph.storage.port import Order
 from servers.errors import BadRequest
@@ -32,6 +32,13 @@ class Listing(Protocol[T_co]):
         `order`."""
 
 
+class Queried(Protocol):
+    """What comes with a query: a request."""
+
+    @property
+    def query_params(self) -> QueryParams: ...
+
+
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """Which part of a list is wanted. `after` and `before` are ids."""
@@ -50,17 +57,20 @@ class Page(Generic[T]):
     has_more: bool
 
 
-def page_request(request: Request, order: Order = "desc") -> PageRequest:
-    """What the query asks for; `order` is what holds where it does not say. Raises `BadRequest`."""
+def page_request(
+    request: Queried, order: Order = "desc", *, prefix: str = "", usual: int = USUAL, most: int = MOST
+) -> PageRequest:
+    """What the query asks for; `order` and `usual` are what holds where it does not say. Ids on the wire have this prefix.
+    Raises `BadRequest`."""
     return PageRequest(
-        _limit(single(request, "limit")),
+        _limit(single(request, "limit"), usual, most),
         _order(single(request, "order"), order),
-        single(request, "after") or None,
-        single(request, "before") or None,
+        _cursor(request, "after", prefix),
+        _cursor(request, "before", prefix),
     )
 
 
-def single(request: Request, name: str) -> str | None:
+def single(request: Queried, name: str) -> str | None:
     """The value of a parameter of the query. Raises `BadRequest` where it is given twice."""
     values = request.query_params.getlist(name)
     if len(values) > 1:
@@ -81,16 +91,32 @@ async def read_page(listing: Listing[T], wanted: PageRequest) -> Page[T]:
     return Page(found[: wanted.limit], len(found) > wanted.limit)
 
 
+@dataclass(frozen=True, slots=True)
+class Held(Generic[T]):
+    """A listing of items that are in memory, oldest first."""
+
+    items: Sequence[T]
+    id_of: Callable[[T], str]
+
+    async def position(self, id: str) -> int | None:
+        return next((number for number, item in enumerate(self.items) if self.id_of(item) == id), None)
+
+    async def read(self, order: Order, after: int | None, before: int | None, limit: int) -> Sequence[T]:
+        low, high = (after, before) if order == "asc" else (before, after)
+        found = self.items[0 if low is None else low + 1 : high]
+        return found[:limit] if order == "asc" else found[::-1][:limit]
+
+
 def envelope(data: Sequence[Mapping[str, Any]], *, has_more: bool) -> dict[str, Any]:
     """OpenAI's list of these objects. In an empty one the ids are empty strings: its schemas know no null here."""
     first, last = (data[0]["id"], data[-1]["id"]) if data else ("", "")
     return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
 
 
-def parameters(order: Order = "desc") -> list[dict[str, Any]]:
+def parameters(order: Order = "desc", *, usual: int = USUAL, most: int = MOST) -> list[dict[str, Any]]:
     """How OpenAPI describes what `page_request` reads."""
     schemas: dict[str, dict[str, Any]] = {
-        "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL},
+        "limit": {"type": "integer", "minimum": 1, "maximum": most, "default": usual},
         "order": {"type": "string", "enum": list(_ORDERS), "default": order},
         "after": {"type": "string"},
         "before": {"type": "string"},
@@ -103,13 +129,27 @@ async def _position(listing: Listing[T], id: str | None, param: str) -> int | No
         return None
     position = await listing.position(id)
     if position is None:
-        raise BadRequest(f"Invalid value for '{param}': this list has no item {id!r:.100}.", param, "invalid_value")
+        raise _unknown(id, param)
     return position
 
 
-def _limit(text: str | None) -> int:
+def _unknown(id: str, param: str) -> BadRequest:
+    return BadRequest(f"Invalid value for '{param}': this list has no item {id!r:.100}.", param, "invalid_value")
+
+
+def _cursor(request: Queried, name: str, prefix: str) -> str | None:
+    """The id of a cursor, without its prefix. One that has another prefix names nothing."""
+    id = single(request, name)
+    if not id:
+        return None
+    if not id.startswith(prefix):
+        raise _unknown(id, name)
+    return id.removeprefix(prefix)
+
+
+def _limit(text: str | None, usual: int, most: int) -> int:
     if text is None:
-        return USUAL
+        return usual
     if not (text.isascii() and text.removeprefix("-").isdigit()):
         raise BadRequest(
             f"Invalid type for 'limit': expected an integer, but got {text!r:.100} instead.", "limit", "invalid_type"
@@ -117,8 +157,8 @@ def _limit(text: str | None) -> int:
     limit = int(text[:20])  # more digits than that are only more
     if limit < 1:
         raise BadRequest("Invalid value for 'limit': it must be at least 1.", "limit", "integer_below_min_value")
-    if limit > MOST:
-        raise BadRequest(f"Invalid value for 'limit': it must be at most {MOST}.", "limit", "integer_above_max_value")
+    if limit > most:
+        raise BadRequest(f"Invalid value for 'limit': it must be at most {most}.", "limit", "integer_above_max_value")
     return limit
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from agents.models import ModelNotConfigured
 from agents.models.port import Model
-from servers.errors import unknown_model
+from servers.errors import ApiError, unknown_model
 from servers.settings import AGENTS, ModelAlias, Settings
 
 TEAM: Final = "supervisor"
@@ -49,6 +49,13 @@ class Routing:
             return Route()
         target = name if name in self._listed else self._alias(name)
         return self._listed.get(target) or await self._on_model(target, name)
+
+    async def resolve_or_default(self, name: str | None) -> Route:
+        """The route of a name that was stored somewhere: one that is unknown here is the team's, on its own model."""
+        try:
+            return await self.resolve(name)
+        except ApiError:
+            return Route()
 
     def _alias(self, name: str) -> str:
         return next((alias.target for alias in self._aliases if fnmatchcase(name, alias.pattern)), name)

@@ -12,9 +12,12 @@ from servers.settings import Settings
 
 if TYPE_CHECKING:
     from agents.models import Models
+    from graph.assistants import Assistants
     from graph.completions import Completions
     from graph.engine import Engine
+    from graph.files import Files
     from graph.tokens import Tokenizer
+    from graph.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ class Service:
     tokenizer: Tokenizer
     routing: Routing
     completions: Completions
+    assistants: Assistants
+    files: Files
+    uploads: Uploads
 
 
 def service_of(request: Request) -> Service:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from agents.models.port import FilePart
 from graph.request import RunRequest
 from servers.chat_completions.answer import Answer
 from servers.chat_completions.conversation import asked_for
@@ -16,6 +18,7 @@ from servers.chat_completions.stored import Keeper
 from servers.chat_completions.stored_routes import COLLECTION
 from servers.chat_completions.stored_routes import router as stored
 from servers.context import context_of
+from servers.file_references import refuse_unknown_files
 from servers.invalid import validated
 from servers.json_body import read_json
 from servers.service import Service, service_of
@@ -29,7 +32,6 @@ BODY: Final[dict[str, Any]] = {
 }
 
 router = APIRouter(tags=["Chat"])
-router.include_router(stored)
 
 
 @router.post(
@@ -41,10 +43,15 @@ async def create_chat_completion(request: Request) -> Response:
     service = service_of(request)
     body, keeper = await _read(request, service)
     asked = await _decoded(request, service, body)
+    if named := dict(_files(asked)):
+        await refuse_unknown_files(service.files, asked.tenant, named)
     runs = await service.engine.start_many(asked, body.n or 1)
     context_of(request.scope).run_id = runs[0].id
     answer = Answer(service, asked, runs, keeper)
     return await (answer.streamed(request, body) if body.stream else answer.whole(request))
+
+
+router.routes.extend(stored.routes)  # behind what is asked most often
 
 
 async def _read(request: Request, service: Service) -> tuple[ChatRequest, Keeper | None]:
@@ -54,6 +61,15 @@ async def _read(request: Request, service: Service) -> tuple[ChatRequest, Keeper
     if not body.store:
         return body, None
     return body, Keeper(service.completions, context_of(request.scope).tenant, sent["messages"], body.metadata or {})
+
+
+def _files(asked: RunRequest) -> Iterator[tuple[str, str]]:
+    """The uploaded files that messages point to, by their places in the body."""
+    for number, message in enumerate(asked.messages):
+        if not isinstance(message.content, str):
+            for place, part in enumerate(message.content):
+                if isinstance(part, FilePart) and part.file_id and part.data is None:
+                    yield f"messages[{number}].content[{place}].file.file_id", part.file_id
 
 
 async def _decoded(request: Request, service: Service, body: ChatRequest) -> RunRequest:

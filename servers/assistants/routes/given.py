@@ -1,0 +1,49 @@
+"""What every route of this dialect takes from its request: bodies, ids, pages."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from servers.context import context_of
+from servers.file_references import file_references, refuse_unknown_files
+from servers.invalid import validated
+from servers.json_body import read_json
+from servers.pages import Listing, Page, page_request, read_page
+from servers.service import Service, service_of
+
+T = TypeVar("T")
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class Given:
+    """A request of this dialect."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    @property
+    def service(self) -> Service:
+        return service_of(self.request)
+
+    @property
+    def tenant(self) -> str:
+        return context_of(self.request.scope).tenant
+
+    async def body(self, model: type[Body]) -> Body:
+        """The body, which may be missing; the files that it names are there. Raises `BadRequest`."""
+        body = validated(model, await read_json(self.request, empty={}))
+        if named := dict(file_references(body)):
+            await refuse_unknown_files(self.service.files, self.tenant, named)
+        return body
+
+    async def page(self, listing: Listing[T], prefix: str) -> Page[T]:
+        """The part of a list that the query asks for; its cursors are ids with this prefix. Raises `BadRequest`."""
+        return await read_page(listing, page_request(self.request, prefix=prefix))
+
+
+def described(schema: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+    """How OpenAPI describes a body that we read ourselves."""
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}

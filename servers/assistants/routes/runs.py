@@ -1,0 +1,211 @@
+"""`/v1/threads/{thread_id}/runs`, `/v1/threads/runs`, and a run's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from graph.assistants import Assistant
+from graph.errors import ConversationBusy
+from graph.journal import Position
+from graph.messages import StoredMessage
+from graph.request import RunRequest
+from graph.run import Run
+from servers.assistants.decode import message, outputs, run_request
+from servers.assistants.encode import POLL_MS, run_object, step_object, thread_object
+from servers.assistants.events import opening
+from servers.assistants.ids import bare
+from servers.assistants.routes.given import Given
+from servers.assistants.routes.threads import made
+from servers.assistants.schema import (
+    CreateRun,
+    CreateThread,
+    CreateThreadAndRun,
+    ModifyMetadata,
+    SubmitToolOutputs,
+    ToolResources,
+)
+from servers.assistants.steps import Step, Steps
+from servers.assistants.stream import run_stream
+from servers.context import context_of
+from servers.errors import BadRequest, NotFoundHere
+from servers.json_body import answer
+from servers.pages import Held, envelope, single
+
+router = APIRouter(prefix="/v1/threads", tags=["Assistants"])
+POLLING = {"openai-poll-after-ms": str(POLL_MS)}
+
+
+@router.post("/runs", summary="Create a thread and run it")
+async def create_thread_and_run(request: Request) -> Response:
+    asked = Given(request)
+    body = await asked.body(CreateThreadAndRun)
+    assistant = await _assistant(asked, body.assistant_id)
+    thread = await made(asked, _thread(body.thread, body.tool_resources))
+    try:
+        run = await _started(asked, body, assistant, thread.id)
+    except Exception:  # nothing is left of a request that was refused
+        await asked.service.engine.threads.delete(asked.tenant, thread.id)
+        raise
+    return _begun(asked, run, stream=bool(body.stream), thread=thread_object(thread))
+
+
+@router.post("/{thread_id}/runs", summary="Create a run")
+async def create_run(request: Request, thread_id: str) -> Response:
+    asked = Given(request)
+    body = await asked.body(CreateRun)
+    id = bare(thread_id, "thread_")
+    await asked.service.engine.threads.get(asked.tenant, id)
+    assistant = await _assistant(asked, body.assistant_id)
+    said = [message(each) for each in body.additional_messages or ()]
+    run = await _started(asked, body, assistant, id, said)
+    return _begun(asked, run, stream=bool(body.stream))
+
+
+@router.get("/{thread_id}/runs", summary="List a thread's runs")
+async def list_runs(request: Request, thread_id: str) -> Response:
+    asked = Given(request)
+    engine, id = asked.service.engine, bare(thread_id, "thread_")
+    thread = await engine.threads.get(asked.tenant, id)
+    page = await asked.page(engine.runs.all(asked.tenant, thread.id), "run_")
+    data = [run_object(await engine.glance(asked.tenant, each.id)) for each in page.items]
+    return answer(envelope(data, has_more=page.has_more))
+
+
+@router.get("/{thread_id}/runs/{run_id}", summary="Retrieve a run; with `stream=true`, follow it")
+async def get_run(request: Request, thread_id: str, run_id: str) -> Response:
+    asked = Given(request)
+    run = await _run(asked, thread_id, run_id)
+    if single(request, "stream") == "true":
+        return _followed(asked, run, _last_event(request))
+    return answer(run_object(run), POLLING)
+
+
+@router.post("/{thread_id}/runs/{run_id}", summary="Modify a run's metadata")
+async def modify_run(request: Request, thread_id: str, run_id: str) -> Response:
+    asked = Given(request)
+    body = await asked.body(ModifyMetadata)
+    run = await _run(asked, thread_id, run_id)
+    if body.metadata is not None:
+        await asked.service.engine.runs.modify(asked.tenant, run.id, body.metadata)
+        run = replace(run, metadata=body.metadata)
+    return answer(run_object(run))
+
+
+@router.post("/{thread_id}/runs/{run_id}/cancel", summary="Cancel a run")
+async def cancel_run(request: Request, thread_id: str, run_id: str) -> Response:
+    asked = Given(request)
+    run = await _run(asked, thread_id, run_id)
+    return answer(run_object(await asked.service.engine.cancel(asked.tenant, run.id)), POLLING)
+
+
+@router.post("/{thread_id}/runs/{run_id}/submit_tool_outputs", summary="Submit tool outputs to a run")
+async def submit_tool_outputs(request: Request, thread_id: str, run_id: str) -> Response:
+    asked = Given(request)
+    body = await asked.body(SubmitToolOutputs)
+    engine, waiting = asked.service.engine, await _run(asked, thread_id, run_id)
+    run = await engine.resume(asked.tenant, waiting.id, outputs(body))
+    if body.stream:
+        return run_stream(engine, run, after=Position(run.journal_length, 0))
+    return answer(run_object(await engine.glance(asked.tenant, run.id)), POLLING)
+
+
+@router.get("/{thread_id}/runs/{run_id}/steps", summary="List a run's steps")
+async def list_steps(request: Request, thread_id: str, run_id: str) -> Response:
+    asked = Given(request)
+    run, steps = await _steps(asked, thread_id, run_id)
+    page = await asked.page(Held(steps, attrgetter("id")), "")
+    return answer(envelope([step_object(each, run) for each in page.items], has_more=page.has_more))
+
+
+@router.get("/{thread_id}/runs/{run_id}/steps/{step_id}", summary="Retrieve a run step")
+async def get_step(request: Request, thread_id: str, run_id: str, step_id: str) -> Response:
+    run, steps = await _steps(Given(request), thread_id, run_id)
+    step = next((each for each in steps if each.id == step_id), None)
+    if step is None:
+        raise NotFoundHere(f"No run step found with id '{step_id:.100}'.")
+    return answer(step_object(step, run))
+
+
+async def _started(
+    asked: Given,
+    body: CreateRun | CreateThreadAndRun,
+    assistant: Assistant,
+    thread_id: str,
+    said: Sequence[StoredMessage] = (),
+) -> Run:
+    """The run that a body asks for, accepted. Raises `BadRequest` where another one is at work on the thread."""
+    request = await _asked_for(asked, body, assistant, thread_id)
+    try:
+        run = await asked.service.engine.start(request, said)
+    except ConversationBusy as busy:
+        if busy.run_id is None:
+            raise
+        raise BadRequest(f"Thread thread_{thread_id} already has an active run run_{busy.run_id}.") from None
+    context_of(asked.request.scope).run_id = run.id
+    return run
+
+
+async def _asked_for(
+    asked: Given, body: CreateRun | CreateThreadAndRun, assistant: Assistant, thread_id: str
+) -> RunRequest:
+    routing = asked.service.routing
+    model = body.model or assistant.fields.get("model")
+    route = await routing.resolve_or_default(model)
+    return run_request(body, assistant, tenant=asked.tenant, thread_id=thread_id, route=route, default=routing.default)
+
+
+def _thread(body: CreateThread | None, own: ToolResources | None) -> CreateThread:
+    """The thread that is made with a run: it has the run's tool resources where it has none of its own."""
+    thread = body or CreateThread()
+    return thread if own is None or thread.tool_resources else thread.model_copy(update={"tool_resources": own})
+
+
+async def _assistant(asked: Given, id: str) -> Assistant:
+    return await asked.service.assistants.get(asked.tenant, bare(id, "asst_"))
+
+
+def _begun(asked: Given, run: Run, *, stream: bool, thread: dict[str, Any] | None = None) -> Response:
+    if not stream:
+        return answer(run_object(run), POLLING)
+    return run_stream(asked.service.engine, run, opening=opening(run, thread))
+
+
+def _followed(asked: Given, run: Run, after: Position | None) -> Response:
+    engine = asked.service.engine
+    return run_stream(engine, run, opening=b"" if after else opening(run), after=after)
+
+
+async def _run(asked: Given, thread_id: str, run_id: str) -> Run:
+    """A run of this thread, whose id may be the name that a chat gave it."""
+    engine, thread = asked.service.engine, bare(thread_id, "thread_")
+    run = await engine.glance(asked.tenant, bare(run_id, "run_"))
+    if run.conversation_id != thread and run.conversation_id != (await engine.threads.get(asked.tenant, thread)).id:
+        raise NotFoundHere(f"No run found with id '{run_id:.100}' in thread '{thread_id:.100}'.")
+    return run
+
+
+async def _steps(asked: Given, thread_id: str, run_id: str) -> tuple[Run, Sequence[Step]]:
+    run = await _run(asked, thread_id, run_id)
+    steps = Steps()
+    for event in await asked.service.engine.journal(asked.tenant, run.id):
+        steps.apply(event)
+    return run, steps.all
+
+
+def _last_event(request: Request) -> Position | None:
+    """Where a reader was cut off. Raises `BadRequest`."""
+    told = request.headers.get("last-event-id")
+    if not told:
+        return None
+    try:
+        return Position.parse(told)
+    except ValueError:
+        raise BadRequest(
+            "Invalid value for 'Last-Event-ID': it is no id of an event of ours.", "Last-Event-ID"
+        ) from None

@@ -1,0 +1,242 @@
+"""The wire of the Assistants API's requests. Keys that are not named here are ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from servers.chat_completions.schema import (
+    Function,
+    ImagePart,
+    NamedChoice,
+    ObjectFormat,
+    SchemaFormat,
+    TextFormat,
+    TextPart,
+    Wire,
+)
+from servers.invalid import by_type
+from servers.metadata import Metadata
+
+MAX_TOOLS: Final = 128
+MAX_MESSAGES: Final = 10_000
+MAX_PARTS: Final = 10_000
+MAX_FILES: Final = 1_000
+
+Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
+TopP = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class CodeInterpreter(Wire):
+    type: Literal["code_interpreter"]
+
+
+class RankingOptions(Wire):
+    score_threshold: float = Field(ge=0, le=1, allow_inf_nan=False)
+    ranker: Literal["auto", "default_2024_08_21"] | None = None
+
+
+class FileSearchOptions(Wire):
+    max_num_results: int | None = Field(None, ge=1, le=50)
+    ranking_options: RankingOptions | None = None
+
+
+class FileSearch(Wire):
+    type: Literal["file_search"]
+    file_search: FileSearchOptions | None = None
+
+
+class FunctionTool(Wire):
+    """`{"function": {"name": ...}}` alone is one too."""
+
+    type: Literal["function"] = "function"
+    function: Function
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, dict) and "type" not in value and "function" in value:
+        return "~function"
+    return by_type(value)
+
+
+Tool = Annotated[
+    Annotated[CodeInterpreter, Tag("~code_interpreter")]
+    | Annotated[FileSearch, Tag("~file_search")]
+    | Annotated[FunctionTool, Tag("~function")],
+    Discriminator(_kind),
+]
+Tools = Annotated[list[Tool], Field(max_length=MAX_TOOLS, fail_fast=True)]
+
+FileIds = Annotated[list[str], Field(max_length=20)]
+
+
+class CodeResources(Wire):
+    file_ids: FileIds = Field(default_factory=list)
+
+
+class SearchResources(Wire):
+    vector_store_ids: Annotated[list[str], Field(max_length=1)] | None = None
+    vector_stores: list[Any] | None = Field(None, max_length=1)
+
+
+class ToolResources(Wire):
+    code_interpreter: CodeResources | None = None
+    file_search: SearchResources | None = None
+
+
+def _shape(value: Any) -> str | None:
+    return "~word" if isinstance(value, str) else by_type(value)
+
+
+ResponseFormat = Annotated[
+    Annotated[Literal["auto"], Tag("~word")]
+    | Annotated[TextFormat, Tag("~text")]
+    | Annotated[ObjectFormat, Tag("~json_object")]
+    | Annotated[SchemaFormat, Tag("~json_schema")],
+    Discriminator(_shape),
+]
+
+
+class OtherChoice(Wire):
+    """A tool that is the server's own."""
+
+    type: Literal["code_interpreter", "file_search"]
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("~word")]
+    | Annotated[NamedChoice, Tag("~function")]
+    | Annotated[OtherChoice, Tag("~code_interpreter")]
+    | Annotated[OtherChoice, Tag("~file_search")],
+    Discriminator(_shape),
+]
+
+
+class AssistantFields(Wire):
+    """What an assistant is made of. A null is as good as nothing."""
+
+    model: str | None = Field(None, min_length=1)
+    name: str | None = Field(None, max_length=256)
+    description: str | None = Field(None, max_length=512)
+    instructions: str | None = Field(None, max_length=256_000)
+    reasoning_effort: str | None = None
+    tools: Tools | None = None
+    tool_resources: ToolResources | None = None
+    metadata: Metadata | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    response_format: ResponseFormat | None = None
+
+
+class FileImage(Wire):
+    file_id: str = Field(min_length=1)
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+class FileImagePart(Wire):
+    type: Literal["image_file"]
+    image_file: FileImage
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag("~text")]
+    | Annotated[ImagePart, Tag("~image_url")]
+    | Annotated[FileImagePart, Tag("~image_file")],
+    Discriminator(by_type),
+]
+
+
+def _one_or_many(value: Any) -> str:
+    return "~one" if value is None or isinstance(value, str) else "~many"
+
+
+Content = Annotated[
+    Annotated[str | None, Tag("~one")]
+    | Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True), Tag("~many")],
+    Discriminator(_one_or_many),
+]
+
+
+class AttachmentTool(Wire):
+    type: Literal["code_interpreter", "file_search"]
+
+
+class Attachment(Wire):
+    file_id: str = Field(min_length=1)
+    tools: list[AttachmentTool] | None = None
+
+
+class CreateMessage(Wire):
+    """A message for a thread: the user's where it does not say, and empty where there is nothing in it."""
+
+    role: Annotated[
+        Literal["user", "assistant", "system"], BeforeValidator(lambda role: "user" if role is None else role)
+    ] = "user"
+    content: Content = None
+    attachments: Annotated[list[Attachment], Field(max_length=MAX_FILES)] | None = None
+    metadata: Metadata | None = None
+
+
+Messages = Annotated[list[CreateMessage], Field(max_length=MAX_MESSAGES, fail_fast=True)]
+
+
+class ModifyMetadata(Wire):
+    """A change of a message or a run."""
+
+    metadata: Metadata | None = None
+
+
+class ModifyThread(ModifyMetadata):
+    tool_resources: ToolResources | None = None
+
+
+class CreateThread(ModifyThread):
+    messages: Messages | None = None
+
+
+class Truncation(Wire):
+    type: Literal["auto", "last_messages"]
+    last_messages: int | None = Field(None, ge=1)
+
+
+class RunFields(Wire):
+    """What a run may be told, whether its thread is there or made with it."""
+
+    assistant_id: str = Field(min_length=1)
+    model: str | None = Field(None, min_length=1)
+    reasoning_effort: str | None = None
+    instructions: str | None = Field(None, max_length=256_000)
+    tools: Tools | None = None
+    metadata: Metadata | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    stream: bool | None = None
+    max_prompt_tokens: int | None = Field(None, ge=256)
+    max_completion_tokens: int | None = Field(None, ge=256)
+    truncation_strategy: Truncation | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+
+
+class CreateRun(RunFields):
+    additional_instructions: str | None = Field(None, max_length=256_000)
+    additional_messages: Messages | None = None
+
+
+class CreateThreadAndRun(RunFields):
+    thread: CreateThread | None = None
+    tool_resources: ToolResources | None = None
+
+
+class ToolOutput(Wire):
+    """Some clients send a result that is no text."""
+
+    tool_call_id: str = Field(min_length=1)
+    output: str | None = None
+
+
+class SubmitToolOutputs(Wire):
+    tool_outputs: Annotated[list[ToolOutput], Field(max_length=MAX_TOOLS)]
+    stream: bool | None = None
