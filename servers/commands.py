@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,6 +55,20 @@ def chat(
     if not text.strip():
         raise typer.BadParameter("there is nothing to ask.")
     raise typer.Exit(ask(configured, Question(text, model, conversation, tenant), as_json=as_json))
+
+
+@commands.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="JSON with assistants, threads, messages and files as OpenAI has them.")],
+    tenant: Annotated[str, typer.Option(help="Whose they will be, where keys have tenants.")] = "default",
+) -> None:
+    """Keep assistants, threads, messages and files of another service, with their ids."""
+    with without_collections():
+        configured = settings.load()
+        from servers import logs
+        from servers.terminal.importing import import_dump
+    logs.configure(configured.log_format, "warning")
+    raise typer.Exit(import_dump(configured, file, tenant))
 
 
 @commands.command()

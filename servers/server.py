@@ -26,6 +26,7 @@ from servers.team import team_of, tool_settings
 
 if TYPE_CHECKING:
     from agents.tools.adapt import Adaptable
+    from servers.blocking import BlockingHome
 
 
 class OpenAIServer:
@@ -182,6 +183,14 @@ class OwnAdapter(OpenAIAdapter):
         super().__init__(lambda: server._open_app().inside(tenant))
         self._server = server
         self._open = AsyncExitStack()
+
+    @property
+    def sync(self) -> BlockingHome:
+        """The same methods for code that does not await: `with create_openai_adapter().sync as adapter`. It is opened on an
+        event loop of its own, and so not beside the adapter itself."""
+        from servers.blocking import BlockingHome
+
+        return BlockingHome(self)
 
     async def __aenter__(self) -> Self:
         await self._open.enter_async_context(self._server.lifespan())
