@@ -42,6 +42,18 @@ async def test_the_team_makes_seven_calls(bench: Bench) -> None:
     assert found["upstream calls per run"].values == [7]
 
 
+async def test_an_assistants_run_is_polled_and_streamed_over_both_stores(bench: Bench) -> None:
+    found = await figures(bench, "assistants")
+    assert found["SQLite, polled: CPU per run"].goal == 1000 / 300
+    assert all(figure.value > 0 for figure in found.values())
+    assert {name.partition(":")[0] for name in found} == {
+        "SQLite, polled",
+        "SQLite, streamed",
+        "memory, polled",
+        "memory, streamed",
+    }
+
+
 async def test_an_answer_is_told_with_its_tokens_and_times(bench: Bench) -> None:
     target = bench.direct("stream200")
     connection = await connect(target)

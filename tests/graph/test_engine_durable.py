@@ -40,6 +40,32 @@ async def test_a_durable_run_is_written_before_it_is_told(store: str) -> None:
         assert await here.get(run.id) == ended
 
 
+async def test_an_answer_and_the_end_of_its_run_are_written_together() -> None:
+    storage = Unsteady()
+    written = storage.hold(journal_of("MessageCompleted", "TurnCompleted", "RunCompleted"))
+    async with house(Script(supervisor=[say("Hello")]), store=storage) as here:
+        run = await here.start("Hi", durable=True, conversation="talk")
+        await written.reached.wait()
+        stored, _ = await here.engine.runs.get(TENANT, run.id)
+        assert stored.status == "completed"
+        assert await here.log("talk") == [("user", "Hi"), ("assistant", "Hello")]
+        written.open.set()
+
+
+async def test_what_was_changed_while_a_run_was_queued_stays_changed(store: str) -> None:
+    gate = Gate()
+    script = Script(supervisor=[[gate, *say("First.")], say("Second.")])
+    async with house(script, store=store, max_concurrent_runs=1) as here:
+        await here.start("Hi", durable=True)
+        queued = await here.start("Hi", durable=True, metadata={"a": "b"})
+        await gate.reached.wait()
+        await here.engine.runs.modify(TENANT, queued.id, {"a": "c"})
+        gate.open.set()
+        ended = await here.engine.finished(TENANT, queued.id)
+        assert (ended.status, ended.metadata) == ("completed", {"a": "c"})
+        assert await here.get(queued.id) == ended
+
+
 async def test_the_stored_run_is_what_its_events_fold_to(store: str) -> None:
     script = Script(
         supervisor=[delegate("I ask.", researcher="a", analyst="b"), final()],

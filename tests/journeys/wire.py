@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from tests.servers.openai_schema import CHAT, check_chat, check_chat_answer
+from tests.servers.described import check_answer
+from tests.servers.openai_schema import CHAT, check_chat
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,15 @@ class Wire:
 
 
 class Connection:
-    """One request on its way. What chat requests are answered has to be what OpenAI describes."""
+    """One request on its way. What it is answered has to be what OpenAI describes for its route."""
 
     def __init__(self, host: str, port: int, timeout: float) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
         self._response: http.client.HTTPResponse | None = None
-        self._is_chat = False
+        self._asked = ("", "")
 
     def send(self, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: Mapping[str, str]) -> None:
-        self._is_chat = method == "POST" and path == CHAT
+        self._asked = (method, path)
         chunked = body is not None and not isinstance(body, bytes)
         self._connection.request(
             method, path, body, {"Content-Type": "application/json", **headers}, encode_chunked=chunked
@@ -112,8 +113,7 @@ class Connection:
         """The whole answer."""
         body = self.response.read()
         headers = {name.lower(): value for name, value in self.response.getheaders()}
-        if self._is_chat:
-            check_chat_answer(headers.get("content-type", ""), body)
+        check_answer(*self._asked, headers.get("content-type", ""), body)
         return Answer(self.response.status, headers, body)
 
     def event(self) -> Any:
@@ -122,7 +122,7 @@ class Connection:
             line = self.response.readline()
             assert line, "the stream has ended"
             for event in _data(line.rstrip(b"\n")):
-                if self._is_chat and event != "[DONE]":
+                if self._asked == ("POST", CHAT) and event != "[DONE]":
                     check_chat(event)
                 return event
 

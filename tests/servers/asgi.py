@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import orjson
 from starlette.types import ASGIApp, Message
 
-from tests.servers.openai_schema import CHAT, check_chat_answer
+from tests.servers.described import check_answer
 
 
 class Connection:
@@ -28,7 +28,7 @@ class Connection:
         ended: bool = True,
     ) -> None:
         self.messages: list[Message] = []
-        self._is_chat = method == "POST" and path.endswith(CHAT)
+        self._asked = (method, path)
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self._changed = asyncio.Event()
         self.reading = asyncio.Event()
@@ -53,6 +53,10 @@ class Connection:
         self.messages.append(message)
         self._changed.set()
 
+    def send(self, body: bytes) -> None:
+        """The client sends the last of its body."""
+        self._incoming.put_nowait({"type": "http.request", "body": body, "more_body": False})
+
     def leave(self) -> None:
         """The client goes away."""
         self._incoming.put_nowait({"type": "http.disconnect"})
@@ -65,11 +69,11 @@ class Connection:
             await self._changed.wait()
 
     async def over(self) -> Connection:
-        """Wait for the end of the exchange. What chat requests are answered has to be what OpenAI describes."""
+        """Wait for the end of the exchange. What is answered has to be what OpenAI describes for the route."""
         async with asyncio.timeout(20):
             await self._task
-        if self._is_chat and self.started:
-            check_chat_answer(self.headers.get("content-type", ""), self.body)
+        if self.started:
+            check_answer(*self._asked, self.headers.get("content-type", ""), self.body)
         return self
 
     @property

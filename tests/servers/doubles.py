@@ -7,13 +7,16 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from agents.models import Models
+from graph.assistants import Assistants
 from graph.completions import Completions
 from graph.events import Event
+from graph.files import Files
 from graph.journal import Position
 from graph.request import RunRequest
 from graph.run import Run
 from graph.storage import Storage, open_storage
 from graph.tokens import open_tokenizer
+from graph.uploads import Uploads
 from servers.backend import Backend
 from servers.routing import routing
 from servers.service import Service
@@ -127,6 +130,9 @@ class ScriptedBackend(Backend):
             open_tokenizer("gpt-4"),
             routing(self._settings, Models().find),
             Completions(storage),
+            Assistants(storage),
+            files := Files(storage),
+            Uploads(storage, files),
         )
 
     async def drain(self, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ _CHAT = {
 }
 
 
-def check(name: str, value: Any) -> None:
-    """Fail unless the value is what the schema of that name says. `oneOf` is read as `anyOf`, and `metadata` is left
-    out: OpenAI's holds strings alone, ours holds lists and numbers too."""
-    plain = {key: each for key, each in value.items() if key != "metadata"}
+def check(name: str, value: Any, *, without: Sequence[str] = ("metadata",)) -> None:
+    """Fail unless the value is what the schema of that name says. `oneOf` is read as `anyOf`, and a chat's
+    `metadata` is left out: OpenAI's holds strings alone, ours holds lists and numbers too."""
+    plain = {key: each for key, each in value.items() if key not in without}
     errors = [f"{error.instance_path}: {error.message:.200}" for error in _validator(name).iter_errors(plain)]
     assert not errors, errors
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any, cast
 
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from servers import api as module
-from servers.api import Express, build_api
+from servers.api import Express, build_api, routes
 from servers.errors import BadRequest
 from servers.observation import Observation
 from tests.servers.asgi import ask
@@ -61,22 +62,30 @@ async def test_what_is_right_gets_through(api: FastAPI) -> None:
 @pytest.mark.parametrize(
     ("error", "status"), [(BadRequest("no", "model"), 400), (RuntimeError("the secret reason"), 500)]
 )
-async def test_chat_goes_its_own_way_with_the_same_errors(
-    api: FastAPI, error: Exception, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_our_own_endpoints_have_the_same_errors(
+    api: FastAPI, error: Exception, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(request: Request) -> None:
+    async def broken(request: Request, thread_id: str) -> None:
         assert request.app is api
+        assert thread_id == "thread_x"
         raise error
 
-    monkeypatch.setattr(module, "create_chat_completion", broken)
-    answer = await ask(Observation(Express(api)), "POST", "/v1/chat/completions", json={})
+    route = APIRoute("/v1/threads/{thread_id}", broken, methods=["POST"])
+    answer = await ask(Observation(Express(api, [route])), "POST", "/v1/threads/thread_x", json={})
     assert answer.status == status
     assert answer.error["message"]
     assert b"secret" not in answer.body
     assert ("the secret reason" in caplog.text) is (status == 500)
 
 
-async def test_chat_is_documented_and_its_other_methods_are_routed(api: FastAPI) -> None:
-    app = Observation(Express(api))
-    assert "post" in (await ask(app, "GET", "/openapi.json")).json()["paths"]["/v1/chat/completions"]
+async def test_our_own_endpoints_are_documented_and_their_other_methods_are_routed(api: FastAPI) -> None:
+    app = Observation(Express(api, routes()))
+    described = (await ask(app, "GET", "/openapi.json")).json()["paths"]
+    assert all(method.lower() in described[route.path_format] for route in routes() for method in route.methods or ())
     assert (await ask(app, "PUT", "/v1/chat/completions")).error["code"] == "not_found"
+
+
+def test_every_endpoint_takes_the_request_and_the_ids_of_its_path() -> None:
+    for route in routes():
+        assert list(signature(route.endpoint).parameters) == ["request", *route.param_convertors], route.path
+        assert route.dependencies == []

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from servers.body import BodyLimit
+from graph.sizes import LARGEST_FILE, LARGEST_PART, MB
+from servers.body import SLOWEST, BodyLimit
 from servers.errors import ApiError, respond
 from tests.servers.asgi import Connection, ask
 from tests.servers.conftest import Serve
@@ -54,6 +55,24 @@ async def test_a_body_that_does_not_come() -> None:
     assert answer.status == 408
     assert answer.error["code"] == "request_timeout"
     assert answer.headers["connection"] == "close"
+
+
+async def test_forms_with_files_have_limits_of_their_own() -> None:
+    for path, limit in (("/v1/files", LARGEST_FILE + MB), ("/v1/uploads/upload_x/parts", LARGEST_PART + MB)):
+        for size, status in ((limit, 200), (limit + 1, 413)):
+            headers = {"Content-Length": str(size)}
+            assert (await ask(BodyLimit(echo, 100), "POST", path, body=b"x" * 200, headers=headers)).status == status
+    for path in ("/v1/files/", "/v1/files/file-x", "/v1/uploads", "/v1/uploads/a/b/parts", "/v1/uploads/a/complete"):
+        assert (await ask(BodyLimit(echo, 100), "POST", path, body=b"x" * 200)).status == 413
+
+
+async def test_a_slow_but_steady_body_is_not_cut() -> None:
+    connection = Connection(
+        BodyLimit(echo, LARGEST_FILE, patience=0.01), "POST", "/", body=[b"x" * SLOWEST], ended=False
+    )
+    await asyncio.sleep(0.05)  # longer than the patience: what has come has earned a second
+    connection.send(b"x")
+    assert (await connection.over()).body == b"%d" % (SLOWEST + 1)
 
 
 async def test_time_without_reading_does_not_count() -> None:

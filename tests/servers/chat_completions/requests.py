@@ -283,9 +283,11 @@ wrong = values | st.sampled_from(
 
 
 @st.composite
-def broken(draw: st.DrawFn) -> Json:
-    """A request of which one thing was taken away, added, or is something else."""
-    body = deepcopy(draw(whole()))  # what is drawn may be shared
+def broken(draw: st.DrawFn, of: Strategy | None = None) -> Json:
+    """A request (of these, or to chat) of which one thing was taken away, added, or is something else."""
+    body = deepcopy(draw(whole() if of is None else of))  # what is drawn may be shared
+    if not body:
+        return draw(wrong)
     *outside, last = draw(st.sampled_from(list(places(body))))
     around: Json = body
     for step in outside:
