@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -46,12 +46,12 @@ class Bench:
         return Target(self.upstream, f"/{profile}/v1")
 
     @asynccontextmanager
-    async def started(self, profile: str | None = None) -> AsyncIterator[Product]:
+    async def started(self, profile: str | None = None, **settings: str) -> AsyncIterator[Product]:
         """A fresh server that listens, with an empty store, in front of the upstream; without a profile, on the offline
         model (a peer, which has none: on the upstream's first). Its port and its announcement are all that is there for
         sure."""
         with tempfile.TemporaryDirectory(prefix="cortex-flow-bench-") as folder:
-            product = Product(Path(folder), self._launch(profile))
+            product = Product(Path(folder), self._launch(profile, settings))
             try:
                 await product.start(self.cores.product)
                 yield product
@@ -62,20 +62,20 @@ class Bench:
                 await product.stop()
 
     @asynccontextmanager
-    async def product(self, profile: str | None) -> AsyncIterator[Product]:
+    async def product(self, profile: str | None, **settings: str) -> AsyncIterator[Product]:
         """The same, when everything is loaded that a request needs."""
-        async with self.started(profile) as product:
+        async with self.started(profile, **settings) as product:
             await product.opened()
             if self.profiles:
                 product.begin_profile()
             yield product
 
-    def _launch(self, profile: str | None) -> Launch:
+    def _launch(self, profile: str | None, settings: Mapping[str, str]) -> Launch:
         url = f"http://127.0.0.1:{self.upstream}/{profile or 'chat64'}/v1"
         if self.peer is not None:
             return self.peer.launch(url)
-        offline = profile is None
-        return ours({} if offline else {"LLM_MODEL": "openai:scripted", "OPENAI_BASE_URL": url}, self.profiles)
+        model = {} if profile is None else {"LLM_MODEL": "openai:scripted", "OPENAI_BASE_URL": url}
+        return ours({**model, **settings}, self.profiles)
 
     async def tally(self, hung_up: int = 0) -> dict[str, Any]:
         """What the upstream has been asked since the last time; waits until so many clients have left it early."""

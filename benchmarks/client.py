@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic  # the same clock in every process; a loop's own has milliseconds alone
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 
 from benchmarks.tokens import MARK
 
+T = TypeVar("T")
+
 TIMEOUT: Final = 120.0  # seconds that any single answer may take
 _LAST_CHUNK: Final = b"0\r\n\r\n"
+_POLL: Final = re.compile(rb"(?i)\r\nopenai-poll-after-ms: *(\d+)")
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
@@ -24,7 +27,7 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that speaks chat completions on this machine. `path` comes before `/chat/completions`."""
+    """Something that speaks OpenAI's API on this machine. `path` comes before `/chat/completions`."""
 
     port: int
     path: str
@@ -32,8 +35,12 @@ class Target:
 
     def request(self, body: dict[str, Any]) -> bytes:
         """A chat request."""
+        return self.post("/chat/completions", body)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """A POST request of any path behind its own."""
         content = orjson.dumps(body)
-        head = f"POST {self.path}/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+        head = f"POST {self.path}{path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
         head += f"Authorization: Bearer {self.key}\r\n" if self.key else ""
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         return head.encode() + content
@@ -48,12 +55,14 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer and when it came: times are of `time.monotonic()`. `first` is its first token's, `body` as on the wire
-    (a streamed one with its chunks' sizes)."""
+    (a streamed one with its chunks' sizes). `poll_after`: the seconds after which it says to ask again, 0 where it does
+    not."""
 
     body: bytes
     began: float
     first: float
     ended: float
+    poll_after: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -156,7 +165,9 @@ class Connection(asyncio.Protocol):
         if not self._head.startswith(b"HTTP/1.1 200"):
             self._over.set_exception(Unanswered(self._so_far().decode(errors="replace")))
         else:
-            self._over.set_result(Answer(body, self._began, self._first, monotonic()))
+            poll = _POLL.search(self._head)
+            poll_after = int(poll[1]) / 1000 if poll else 0.0
+            self._over.set_result(Answer(body, self._began, self._first, monotonic(), poll_after))
 
     def _so_far(self) -> bytes:
         return (self._head.split(b"\r\n")[0] + b" " + b"".join(self._parts))[:500]
@@ -194,26 +205,39 @@ class Load:
 async def load(target: Target, make: Callable[[int], bytes], count: int, at_once: int, *, tokens: int) -> Load:
     """So many requests, so many at a time, each connection sending its next when its last was answered. Raises
     `Unanswered`, also where an answer has fewer than `tokens`."""
-    connections = [await connect(target) for _ in range(at_once)]
-    numbers, answers = iter(range(count)), list[Answer]()
+
+    async def work(connection: Connection, number: int) -> Answer:
+        answer = await connection.ask(make(number))
+        if answer.tokens < tokens:
+            raise Unanswered(f"{answer.tokens} tokens came instead of {tokens}: {answer.body[:500]!r}")
+        return answer
+
     began = monotonic()
+    return Load(await spread(target, work, count, at_once), monotonic() - began)
+
+
+async def spread(target: Target, work: Callable[[Connection, int], Awaitable[T]], count: int, at_once: int) -> list[T]:
+    """So many pieces of work on so many connections, in the order in which they ended. Raises `Unanswered`."""
+    connections = [await connect(target) for _ in range(at_once)]
+    numbers, done = iter(range(count)), list[T]()
     try:
         async with asyncio.TaskGroup() as group:
             for connection in connections:
-                group.create_task(_work(connection, make, numbers, answers, tokens))
+                group.create_task(_work(connection, work, numbers, done))
     except* Unanswered as failures:
         raise failures.exceptions[0] from None
     finally:
         for connection in connections:
             connection.close()
-    return Load(answers, monotonic() - began)
+    return done
 
 
 async def _work(
-    connection: Connection, make: Callable[[int], bytes], numbers: Iterator[int], answers: list[Answer], tokens: int
+    connection: Connection,
+    work: Callable[[Connection, int], Awaitable[T]],
+    numbers: Iterator[int],
+    done: list[T],
 ) -> None:
     for number in numbers:
-        answer = await connection.ask(make(number))
-        if answer.tokens < tokens:
-            raise Unanswered(f"{answer.tokens} tokens came instead of {tokens}: {answer.body[:500]!r}")
-        answers.append(answer)
+        result = await work(connection, number)
+        done.append(result)

@@ -10,7 +10,7 @@ from typing import Final
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
 from benchmarks.peers import PEERS
-from benchmarks.rows import chat, drop, grow, growth, parallel, start, stream, team, ttft, wide
+from benchmarks.rows import assistants, chat, drop, grow, growth, parallel, start, stream, team, ttft, wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ ROWS: Final = {
     "ttft": Row(ttft.TITLE, ttft.measure, peers=ALL),
     "stream": Row(stream.TITLE, stream.measure, peers=ALL),
     "team": Row(team.TITLE, team.measure, peers=["naive"]),
+    "assistants": Row(assistants.TITLE, assistants.measure),
     "growth": Row(growth.TITLE, growth.measure),
     "grow": Row(grow.TITLE, grow.measure, usual=False, peers=["naive"]),
     "start": Row(start.TITLE, start.measure, peers=ALL),
