@@ -17,7 +17,8 @@ class NamesTaken(Exception):
 
 @contextmanager
 def without_collections() -> Iterator[None]:
-    """Imports make many objects and no garbage: looking for it costs a sixth of their time."""
+    """For what makes many objects and no garbage, and never waits: looking for it costs a sixth of the time of imports, and
+    nine tenths of that of reading a body with half a million small things in it."""
     enabled = gc.isenabled()
     gc.disable()
     try:

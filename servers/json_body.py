@@ -21,8 +21,8 @@ def answer(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) ->
 
 
 async def read_json(request: Request, *, empty: Any = None) -> Any:
-    """The body, parsed whatever its content type; `empty` stands for no body at all, where that is allowed. Raises `BadRequest` `invalid_json` for what is no JSON, no UTF-8, or
-    nested deeper than 250 levels."""
+    """The body, parsed whatever its content type; `empty` stands for no body at all, where that is allowed. Raises
+    `BadRequest` `invalid_json` for what is no JSON, no UTF-8, or nested deeper than 250 levels."""
     try:
         body = await request.body()
     except ClientDisconnect:

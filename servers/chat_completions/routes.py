@@ -19,6 +19,7 @@ from servers.chat_completions.stored_routes import COLLECTION
 from servers.chat_completions.stored_routes import router as stored
 from servers.context import context_of
 from servers.file_references import refuse_unknown_files
+from servers.imports import without_collections
 from servers.invalid import validated
 from servers.json_body import read_json
 from servers.service import Service, service_of
@@ -75,12 +76,13 @@ def _files(asked: RunRequest) -> Iterator[tuple[str, str]]:
 async def _decoded(request: Request, service: Service, body: ChatRequest) -> RunRequest:
     conversation = asked_for(request.scope, body.conversation_id)
     route = await service.routing.resolve(body.model)
-    return decode(
-        body,
-        tenant=context_of(request.scope).tenant,
-        route=route,
-        label=body.model or service.routing.default,
-        conversation=conversation,
-        progress=service.settings.stream_progress,
-        searches_web=service.settings.searches_web,
-    )
+    with without_collections():
+        return decode(
+            body,
+            tenant=context_of(request.scope).tenant,
+            route=route,
+            label=body.model or service.routing.default,
+            conversation=conversation,
+            progress=service.settings.stream_progress,
+            searches_web=service.settings.searches_web,
+        )
