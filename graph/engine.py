@@ -238,7 +238,8 @@ class Engine:
         return run
 
     async def cancel(self, tenant: str, run_id: str) -> Run:
-        """Stop a run; it ends `cancelled`. Its model calls are closed at once. Raises `RunEnded`, `NotFound`."""
+        """Stop a run; it ends `cancelled`. Its model calls are closed at once; a durable run ends so even if this process does
+        not live to see it. Raises `RunEnded`, `NotFound`."""
         work = self._carrier.known(tenant, run_id)
         if work is not None and work.settled:
             await work.over.wait()
@@ -247,6 +248,10 @@ class Engine:
         work.request_stop("cancel")
         if not self._carrier.has_taken(run_id):
             await self._claims.execute(tenant, run_id)
+        if work.run.request.durable:
+            stored = await self._stores.runs.request_cancel(tenant, run_id)
+            if stored.ended and stored.status != "cancelled":
+                raise RunEnded(f"Cannot cancel run with status '{stored.status}'.")
         return work.run if work.run.ended else replace(work.run, status="cancelling")
 
     def _refuse_if_draining(self) -> None:

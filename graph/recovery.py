@@ -16,7 +16,7 @@ from graph.errors import NotFound, RunEnded
 from graph.lease import Lease
 from graph.recorder import Stores
 from graph.run import Run
-from graph.storage.port import Conflict, StorageError
+from graph.storage.port import StorageError
 from graph.work import LostRun, Work
 
 log = logging.getLogger(__name__)
@@ -94,15 +94,11 @@ class Recovery:
     async def _request_cancel(self, run: Run) -> Run:
         """Leave word for the run's owner, and wake it."""
         assert run.owner is not None
-        asked = replace(run, cancel_requested_at=ev.now_ms())
-        stored, version = await self._stores.runs.get(run.tenant, run.id)
-        try:
-            marked = replace(stored, cancel_requested_at=asked.cancel_requested_at)
-            await self._stores.storage.commit(run.tenant, runs.put(marked, version))
-        except Conflict:  # the run has just moved on: look again
+        asked = await self._stores.runs.request_cancel(run.tenant, run.id)
+        if asked.ended or asked.status == "requires_action":  # it has just moved on: look again
             return await self.cancel((await self._stores.runs.load(run.tenant, run.id))[0])
         await self._lease.notify(run.owner, run.id)
-        return replace(asked, status="cancelling")
+        return replace(run, cancel_requested_at=asked.cancel_requested_at, status="cancelling")
 
     async def _end(self, run: Run, *events: ev.Durable) -> bool:
         """Write the end of a run that nobody carries; False when somebody else was first."""

@@ -98,6 +98,21 @@ class Runs:
                 continue
         raise ConversationBusy("The run is being changed by too many requests at once. Try again.")
 
+    async def request_cancel(self, tenant: str, id: str) -> Run:
+        """Leave word in a run's document that it shall be cancelled: whoever carries it, now or after a crash, finds it there.
+        Returns the run of the document; one that has ended stays as it is. Raises `NotFound`."""
+        for _ in range(TRIES):
+            run, version = await self.get(tenant, id)
+            if run.ended or run.cancel_requested_at is not None:
+                return run
+            asked = replace(run, cancel_requested_at=ev.now_ms())
+            try:
+                await self._storage.commit(tenant, put(asked, version))
+            except Conflict:
+                continue
+            return asked
+        raise ConversationBusy("The run is being changed by too many requests at once. Try again.")
+
     async def _log(self, run: Run) -> list[ev.Durable]:
         bodies: list[bytes] = []
         while page := await self._storage.read(run.tenant, log_of(run.id), after=len(bodies), limit=_PAGE):

@@ -134,8 +134,8 @@ class Work:
 
     @property
     def settled(self) -> bool:
-        """Whether this leg came to its own end: the run has ended, or waits for its client."""
-        return self.run.ended or self.run.status == "requires_action"
+        """Whether this leg came to its own end: the run has ended, or waits for its client once more."""
+        return self.run.ended or (self.run.status == "requires_action" and len(self.journal) > self.first_entry)
 
     @property
     def position(self) -> Position:

@@ -8,7 +8,7 @@ import pytest
 
 from agents.models.port import Text
 from graph import events as ev
-from graph.errors import NotFound, RunEnded, ShuttingDown
+from graph.errors import NotFound, OutputsRefused, RunEnded, ShuttingDown
 from graph.intake import Output
 from tests.graph.doubles import Gate, Script, call, delegate, final, say
 from tests.graph.house import TENANT, WEATHER, every_store, house, names, outputs, text_of
@@ -162,6 +162,69 @@ async def test_a_cancel_while_a_step_is_being_written_loses_nothing() -> None:
         assert (await here.get(run.id)).status == "cancelled"
         assert [type(item).__name__ for item in run.items] == ["Message", "Call", "Turn"]
         assert await here.log("talk") == [("user", "Go"), ("assistant", "I ask.")]
+
+
+async def test_a_cancel_that_was_accepted_outlives_its_process() -> None:
+    storage, gate = Unsteady(), Gate()
+    script = Script(supervisor=[[[Text("Hel")], gate], say("never")])
+    async with house(script, store=storage) as here:
+        run = await here.start("Hi", durable=True)
+        await gate.reached.wait()
+        storage.refuse(journal_of("RunCancelled"))  # the process dies before it can write this
+        assert (await here.engine.cancel(TENANT, run.id)).status == "cancelling"
+    async with house(script, store=storage) as there:
+        assert (await there.engine.finished(TENANT, run.id)).status == "cancelled"
+        assert len(script.asked) == 1
+
+
+async def test_a_cancel_while_outputs_are_being_taken() -> None:
+    storage = Unsteady()
+    script = Script(supervisor=[call(("weather", {})), say("never")])
+    async with house(script, store=storage) as here:
+        run = await here.pause(durable=True)
+        gate = storage.hold(journal_of("CallAnswered"))
+        resuming = asyncio.create_task(here.engine.resume(TENANT, run.id, [Output(run.required[0], "sun")]))
+        await gate.reached.wait()
+        async with asyncio.timeout(10):
+            assert (await here.engine.cancel(TENANT, run.id)).status == "cancelling"
+        gate.open.set()
+        await resuming
+        assert (await here.engine.finished(TENANT, run.id)).status == "cancelled"
+        assert len(script.asked) == 1
+
+
+async def test_a_cancel_while_a_pause_is_being_written() -> None:
+    storage = Unsteady()
+    script = Script(supervisor=[call(("weather", {})), say("never")])
+    async with house(script, store=storage) as here:
+        gate = storage.hold(journal_of("ActionRequired"))
+        run = await here.start("Weather?", durable=True, tools=(WEATHER,))
+        await gate.reached.wait()
+        await here.engine.cancel(TENANT, run.id)
+        gate.open.set()
+        assert (await here.engine.finished(TENANT, run.id)).status == "cancelled"
+        assert (await here.get(run.id)).status == "cancelled"
+
+
+async def test_outputs_that_are_being_taken_are_refused_at_once() -> None:
+    storage, speaking = Unsteady(), Gate()
+    script = Script(supervisor=[call(("weather", {})), [speaking, *say("Sunny.")]])
+    async with house(script, store=storage) as here:
+        run = await here.pause(durable=True)
+        given = [Output(run.required[0], "sun")]
+        gate = storage.hold(journal_of("CallAnswered"))
+        resuming = asyncio.create_task(here.engine.resume(TENANT, run.id, given))
+        await gate.reached.wait()
+        again = asyncio.create_task(here.engine.resume(TENANT, run.id, given))
+        await asyncio.sleep(0)
+        gate.open.set()
+        await resuming
+        async with asyncio.timeout(10):
+            with pytest.raises(OutputsRefused):
+                await again
+            await speaking.reached.wait()
+        speaking.open.set()
+        assert (await here.engine.finished(TENANT, run.id)).status == "completed"
 
 
 async def test_a_run_in_another_process_is_cancelled_there(store: str) -> None:
