@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from agents.crew import Crew, crew_of
 from agents.models.port import ModelError
@@ -199,13 +200,13 @@ class Engine:
         run, _, _ = await self._load(tenant, run_id)
         return run
 
-    async def glance(self, tenant: str, run_id: str) -> Run:
+    async def glance(self, tenant: str, run_id: str, known: Run | None = None) -> Run:
         """The run as it stands, for who asks again and again: with items only where it is at work here, or waits for its
-        client. Raises `NotFound`."""
+        client. `known` is what its document says, where that has just been read. Raises `NotFound`."""
         work = self._carrier.known(tenant, run_id)
         if work is not None and work.carried:
             return work.run
-        run, _ = await self._stores.runs.get(tenant, run_id)
+        run = known or (await self._stores.runs.get(tenant, run_id))[0]
         waits = run.status == "requires_action" or (not run.ended and run.expires_at <= ev.now_ms())
         return await self.get(tenant, run_id) if waits else run
 
@@ -236,6 +237,12 @@ class Engine:
         if not await self._claims.resume(run, journal, version, answers):
             raise OutputsRefused("These outputs have been submitted already.", param="tool_outputs")
         return run
+
+    async def modify(self, tenant: str, run_id: str, metadata: Mapping[str, Any]) -> None:
+        """Replace a run's metadata, whoever carries it. Raises `NotFound`."""
+        await self.runs.modify(tenant, run_id, metadata)
+        if work := self._carrier.known(tenant, run_id):
+            work.run = replace(work.run, metadata=metadata)
 
     async def cancel(self, tenant: str, run_id: str) -> Run:
         """Stop a run; it ends `cancelled`. Its model calls are closed at once; a durable run ends so even if this process does

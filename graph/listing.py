@@ -13,6 +13,7 @@ from graph.storage.port import Delete, Document, Order, Put, Storage
 T = TypeVar("T")
 
 _SCANNED = 100  # documents that are in memory at once while the wanted ones are looked for
+_LARGE = 64_000  # bytes of a document
 _PLACE = "place"
 _PLACE_MS = 3_600_000
 _SWEPT = 10
@@ -54,13 +55,18 @@ class Listing(Generic[T]):
                 before=before,
                 limit=page,
             )
-            decoded = map(self.decode, documents)
+            decoded = [await self._decoded(document) for document in documents]
             found += decoded if self.wanted is None else filter(self.wanted, decoded)
             if len(documents) < page:
                 break
             after = documents[-1].sequence
             await asyncio.sleep(0)  # there may be thousands to read past: let requests pass
         return found[:limit]
+
+    async def _decoded(self, document: Document) -> T:
+        if len(document.body) > _LARGE:
+            await asyncio.sleep(0)  # takes milliseconds, and there may be a hundred
+        return self.decode(document)
 
 
 def place(kind: str, document: Document) -> Put:

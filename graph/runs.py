@@ -75,7 +75,7 @@ class Runs:
         """A run by its document, without items, and the document's version. Raises `NotFound`."""
         document = await self._storage.get(tenant, "run", id)
         if document is None:
-            raise NotFound(f"No run found with id '{id}'.")
+            raise NotFound(f"No run found with id 'run_{id:.100}'.")
         return decode(tenant, document), document.version
 
     async def load(self, tenant: str, id: str) -> tuple[Run, list[ev.Durable], int]:

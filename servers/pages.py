@@ -41,12 +41,13 @@ class Queried(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which part of a list is wanted. `after` and `before` are ids."""
+    """Which part of a list is wanted. `after` and `before` are ids, without the `prefix` that they have on the wire."""
 
     limit: int = USUAL
     order: Order = "desc"
     after: str | None = None
     before: str | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def page_request(
         _order(single(request, "order"), order),
         _cursor(request, "after", prefix),
         _cursor(request, "before", prefix),
+        prefix,
     )
 
 
@@ -81,8 +83,8 @@ def single(request: Queried, name: str) -> str | None:
 async def read_page(listing: Listing[T], wanted: PageRequest) -> Page[T]:
     """The wanted part of a list: what follows `after`, or with `before` alone the items right before that one. Raises
     `BadRequest` for a cursor that is no item of the list."""
-    after = await _position(listing, wanted.after, "after")
-    before = await _position(listing, wanted.before, "before")
+    after = await _position(listing, wanted.after, "after", wanted.prefix)
+    before = await _position(listing, wanted.before, "before", wanted.prefix)
     one_more = wanted.limit + 1
     if before is not None and after is None:
         found = await listing.read(_REVERSED[wanted.order], before, None, one_more)
@@ -124,12 +126,12 @@ def parameters(order: Order = "desc", *, usual: int = USUAL, most: int = MOST) -
     return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
 
 
-async def _position(listing: Listing[T], id: str | None, param: str) -> int | None:
+async def _position(listing: Listing[T], id: str | None, param: str, prefix: str) -> int | None:
     if id is None:
         return None
     position = await listing.position(id)
     if position is None:
-        raise _unknown(id, param)
+        raise _unknown(prefix + id, param)
     return position
 
 

@@ -17,7 +17,6 @@ from graph.threads import Thread
 from servers.assistants import schema as wire
 from servers.chat_completions.schema import ImagePart as WireImage
 from servers.chat_completions.schema import NamedChoice
-from servers.chat_completions.schema import TextPart as WireText
 from servers.errors import BadRequest
 from servers.routing import Route
 
@@ -25,10 +24,13 @@ _SEARCH: Final = "tool_resources.file_search.vector_stores"
 
 
 def given(body: wire.AssistantFields) -> dict[str, Any]:
-    """The fields that a request gives an assistant, as they are kept."""
+    """The fields that a request gives an assistant, as they are kept. It is never without a model. Raises `BadRequest`."""
     fields = body.model_dump(by_alias=True, exclude_unset=True, exclude={"tools", "tool_resources"})
+    if body.model is None:
+        fields.pop("model", None)
     if body.tools is not None:
         fields["tools"] = tools(body.tools)
+        _functions(fields["tools"])
     if body.tool_resources is not None:
         fields["tool_resources"] = resources(body.tool_resources)
     return fields
@@ -207,9 +209,9 @@ def _content(content: Any) -> str | tuple[Part, ...]:
     return tuple(map(_part, content))
 
 
-def _part(part: WireText | WireImage | wire.FileImagePart) -> Part:
+def _part(part: wire.TextPart | WireImage | wire.FileImagePart) -> Part:
     match part:
-        case WireText(text=text):
+        case wire.TextPart(text=text):
             return TextPart(text)
         case WireImage(image_url=image):
             return ImagePart(image.url, image.detail)

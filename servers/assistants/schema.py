@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from servers.chat_completions.schema import (
+    Effort,
     Function,
     ImagePart,
     NamedChoice,
     ObjectFormat,
     SchemaFormat,
     TextFormat,
-    TextPart,
     Wire,
 )
 from servers.invalid import by_type
@@ -23,6 +23,7 @@ MAX_TOOLS: Final = 128
 MAX_MESSAGES: Final = 10_000
 MAX_PARTS: Final = 10_000
 MAX_FILES: Final = 1_000
+MAX_TEXT: Final = 256_000
 
 Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 TopP = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -119,8 +120,8 @@ class AssistantFields(Wire):
     model: str | None = Field(None, min_length=1)
     name: str | None = Field(None, max_length=256)
     description: str | None = Field(None, max_length=512)
-    instructions: str | None = Field(None, max_length=256_000)
-    reasoning_effort: str | None = None
+    instructions: str | None = Field(None, max_length=MAX_TEXT)
+    reasoning_effort: Effort | None = None
     tools: Tools | None = None
     tool_resources: ToolResources | None = None
     metadata: Metadata | None = None
@@ -139,6 +140,11 @@ class FileImagePart(Wire):
     image_file: FileImage
 
 
+class TextPart(Wire):
+    type: Literal["text"]
+    text: str = Field(max_length=MAX_TEXT)
+
+
 Part = Annotated[
     Annotated[TextPart, Tag("~text")]
     | Annotated[ImagePart, Tag("~image_url")]
@@ -152,7 +158,7 @@ def _one_or_many(value: Any) -> str:
 
 
 Content = Annotated[
-    Annotated[str | None, Tag("~one")]
+    Annotated[Annotated[str, Field(max_length=MAX_TEXT)] | None, Tag("~one")]
     | Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True), Tag("~many")],
     Discriminator(_one_or_many),
 ]
@@ -205,8 +211,8 @@ class RunFields(Wire):
 
     assistant_id: str = Field(min_length=1)
     model: str | None = Field(None, min_length=1)
-    reasoning_effort: str | None = None
-    instructions: str | None = Field(None, max_length=256_000)
+    reasoning_effort: Effort | None = None
+    instructions: str | None = Field(None, max_length=MAX_TEXT)
     tools: Tools | None = None
     metadata: Metadata | None = None
     temperature: Temperature | None = None
@@ -221,7 +227,7 @@ class RunFields(Wire):
 
 
 class CreateRun(RunFields):
-    additional_instructions: str | None = Field(None, max_length=256_000)
+    additional_instructions: str | None = Field(None, max_length=MAX_TEXT)
     additional_messages: Messages | None = None
 
 

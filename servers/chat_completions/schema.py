@@ -23,6 +23,9 @@ SAMPLED: Final = "passed to the calls that can be the answer; absent = not sent"
 PASSED: Final = "passed on to models that speak OpenAI's wire"
 
 
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
 class Wire(BaseModel):
     """Base of everything on this wire: no conversions, unknown keys ignored."""
 
@@ -327,7 +330,7 @@ class ChatRequest(Wire):
         "how much searches bring, and for whom; refused where no web is searched"
     )
 
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = hint(PASSED)
+    reasoning_effort: Effort | None = hint(PASSED)
     verbosity: Literal["low", "medium", "high"] | None = hint(PASSED)
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = hint(
         PASSED + "; the answer does not tell which one it was"

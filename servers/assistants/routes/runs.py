@@ -73,7 +73,7 @@ async def list_runs(request: Request, thread_id: str) -> Response:
     engine, id = asked.service.engine, bare(thread_id, "thread_")
     thread = await engine.threads.get(asked.tenant, id)
     page = await asked.page(engine.runs.all(asked.tenant, thread.id), "run_")
-    data = [run_object(await engine.glance(asked.tenant, each.id)) for each in page.items]
+    data = [run_object(await engine.glance(asked.tenant, each.id, each)) for each in page.items]
     return answer(envelope(data, has_more=page.has_more))
 
 
@@ -92,7 +92,7 @@ async def modify_run(request: Request, thread_id: str, run_id: str) -> Response:
     body = await asked.body(ModifyMetadata)
     run = await _run(asked, thread_id, run_id)
     if body.metadata is not None:
-        await asked.service.engine.runs.modify(asked.tenant, run.id, body.metadata)
+        await asked.service.engine.modify(asked.tenant, run.id, body.metadata)
         run = replace(run, metadata=body.metadata)
     return answer(run_object(run))
 
