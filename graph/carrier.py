@@ -221,8 +221,8 @@ async def _finish(leg: Leg, error: BaseException | None) -> None:
             await leg.recorder.hand_over()
         else:
             await leg.recorder.close(lambda: [*cut_off(leg.work), *_last_events(leg.work, error)])
-            if leg.work.stop == "cancel" and leg.work.settled and not leg.work.run.ended:
-                await leg.recorder.close(lambda: _last_events(leg.work, error))  # came while the pause was written
+            if leg.intake is None and leg.work.stop == "cancel" and not leg.work.run.ended:
+                await leg.recorder.close(lambda: _last_events(leg.work, error))  # came while a pause was written
     except Exception as broken:
         leg.recorder.give_up(broken)
 
