@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+_STEM = 5
 _WORD = re.compile(r"[^\W_]+")
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
 _RUN = re.compile(f"[{_CJK}]+")
@@ -56,6 +57,11 @@ def words(text: str) -> list[str]:
 def telling_words(text: str) -> list[str]:
     """The words that say what a text is about, each once, in order: no stop words, no lone letters."""
     return list(dict.fromkeys(word for word in words(text) if _tells(word)))
+
+
+def stems(words: Iterable[str]) -> dict[str, None]:
+    """The beginnings of words, by which inflected forms of one word are taken for the same."""
+    return dict.fromkeys(word[:_STEM].removesuffix("s") if len(word) > 3 else word for word in words)
 
 
 def spread(text: str) -> str:

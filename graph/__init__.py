@@ -9,6 +9,7 @@
 - The conversation log: `conversations`, `recent` (remembered), `blocks`, `messages`, `attachments`, `said`.
 - What clients asked to keep, and lists to page through: `completions`, `listing`.
 - Files: `files`, `uploads` (in parts), `incoming` (their bytes on the way in), `enclosures` (in a prompt), `sizes`.
+- What files say, to be searched: `vector_stores/`.
 - A run's leg, carried, written, ended: `carrier`, `work`, `recorder`, `chat_recorder`, `durable_recorder`, `failure`.
 - Durable runs, owned, taken over, expired: `runs`, `claims`, `lease`, `recovery`, `runtime/`.
 - What it stands on: `storage/`, `library/`, `tokens`, `vocabularies/`, `compact` (dataclasses as they are stored).

@@ -61,7 +61,8 @@ class Engine:
     """Starts runs, lets them be followed, resumes and cancels them. `crew` is who works here and with what, by default the
     team with the tools that need no settings.
 
-    `threads` and `runs` are what it keeps, to be read. Every method may raise `StorageError`; the others are those of `graph.errors`.
+    `threads` and `runs` are what it keeps, to be read; `lease` is its process's. `forgetters` remove, now and then, what has
+    had its time. Every method may raise `StorageError`; the others are those of `graph.errors`.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Engine:
         settings: EngineSettings | None = None,
         runtime: Runtime | None = None,
         crew: Crew | None = None,
+        forgetters: Sequence[Forget] = (),
     ) -> None:
         self.settings = settings = settings or EngineSettings()
         self._models = models
@@ -97,12 +99,16 @@ class Engine:
             settings.max_context_tokens,
             settings.run_timeout,
         )
-        self._lease = Lease(storage)
+        self.lease = Lease(storage)
         self._carrier = Carrier(self._context)
         self._recovery = Recovery(
-            stores, self._lease, self._carrier, self._runtime.submit, _forgetters(storage, conversations, files)
+            stores,
+            self.lease,
+            self._carrier,
+            self._runtime.submit,
+            [*_forgetters(storage, conversations, files), *forgetters],
         )
-        self._claims = Claims(stores, self._reception, self._lease, self._recovery, self._carrier)
+        self._claims = Claims(stores, self._reception, self.lease, self._recovery, self._carrier)
 
     @property
     def running(self) -> int:
@@ -112,7 +118,7 @@ class Engine:
     async def open(self, *, alone: bool = True) -> None:
         """Take up what dead owners have left, and begin to sweep. `alone`: the store serves this process only."""
         if not alone:
-            self._lease.listen(self._carrier.cancel)
+            self.lease.listen(self._carrier.cancel)
         await self._runtime.start(self._claims.execute)
         await self._recovery.start(alone=alone)
 
@@ -126,7 +132,7 @@ class Engine:
 
     async def close(self) -> None:
         """Release the lease. Call `drain` before."""
-        await self._lease.release()
+        await self.lease.release()
 
     async def start(self, request: RunRequest, said: Sequence[StoredMessage] = ()) -> Run:
         """Accept a run: written where it is durable, at work where it is not. `said` joins a durable run's conversation

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
@@ -15,6 +16,8 @@ from graph.incoming import Incoming, incoming, read, remove, stray
 from graph.listing import Listing, place, sweep_places
 from graph.storage.port import Conflict, Delete, Document, Put, Storage, Write
 
+GONE: Final = "gone_file"
+"""The kind of the notes that a file is no longer there: who has made something of it removes that, and the note."""
 _KIND = "file"
 
 
@@ -62,6 +65,14 @@ class Files:
     async def get(self, tenant: str, id: str) -> File:
         return _file(await self._document(tenant, id))
 
+    async def get_many(self, tenant: str, ids: Sequence[str]) -> list[File]:
+        """The files of these ids, in their order. Raises `NotFound` about the first that is not there."""
+        found = {document.id: _file(document) for document in await self._storage.get_many(tenant, _KIND, ids)}
+        for id in ids:
+            if id not in found or found[id].expired:
+                raise _unknown(id)
+        return [found[id] for id in ids]
+
     async def known(self, tenant: str, ids: Collection[str]) -> set[str]:
         """Which of these ids, as clients write them, are those of files."""
         bare = {id: bare_file_id(id) for id in ids}
@@ -101,14 +112,19 @@ class Files:
 
     async def _remove(self, tenant: str, document: Document) -> None:
         blob = _file(document).blob
-        await self._storage.commit(tenant, Delete(_KIND, document.id), place(_KIND, document), stray(blob))
+        gone = Put(GONE, document.id, b"", due=now_ms())
+        await self._storage.commit(tenant, Delete(_KIND, document.id), place(_KIND, document), stray(blob), gone)
         await remove(self._storage, tenant, blob)
 
     async def _document(self, tenant: str, id: str) -> Document:
         document = await self._storage.get(tenant, _KIND, id)
         if document is None or _file(document).expired:
-            raise NotFound(f"No file found with id 'file-{id:.100}'.")
+            raise _unknown(id)
         return document
+
+
+def _unknown(id: str) -> NotFound:
+    return NotFound(f"No file found with id 'file-{id:.100}'.")
 
 
 def put(file: File) -> Put:

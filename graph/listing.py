@@ -22,7 +22,7 @@ _SWEPT = 10
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """The documents of one kind under a parent, `decode`d. `label` picks by index; `wanted` by what they hold: the others
-    are read past, a few at a time."""
+    are read past, a few at a time. Clients know the documents' ids without their first part, `scope`."""
 
     storage: Storage
     tenant: str
@@ -31,9 +31,11 @@ class Listing(Generic[T]):
     parent: str = ""
     label: str | None = None
     wanted: Callable[[T], bool] | None = None
+    scope: str = ""
 
     async def position(self, id: str) -> int | None:
         """Where a document of that id stands, or stood when it was removed within the last hour. None: nowhere."""
+        id = f"{self.scope}{id}"
         document = await self.storage.get(self.tenant, self.kind, id)
         if document is not None:
             return document.sequence if document.parent == self.parent else None

@@ -8,20 +8,29 @@ from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from graph.storage import Storage, StorageError, UnknownScheme, open_storage
+from graph.storage import Storage, StorageError, UnknownScheme, index_folder, open_storage
 from servers.imports import check_names, without_collections
 from servers.settings import BadSettings, Settings, revealed, variable
 from servers.team import Team, tool_settings
 
 if TYPE_CHECKING:
     from agents.models import Models, ModelSettings
+    from agents.models.embeddings import OpenAIEmbeddings
     from agents.tools import Toolbox
     from graph.engine import Engine, EngineSettings
     from graph.library import FolderLibrary
+    from graph.vector_stores.knowledge import Knowledge
     from servers.service import Service
 
 
-_HEAVY = ("agents.models", "agents.tools", "graph.engine", "graph.library", "graph.tokens")
+_HEAVY = (
+    "agents.models",
+    "agents.tools",
+    "graph.engine",
+    "graph.library",
+    "graph.tokens",
+    "graph.vector_stores.knowledge",
+)
 
 
 class StartFailed(Exception):
@@ -41,6 +50,7 @@ class Backend:
         self._alone = alone
         self._closers = AsyncExitStack()
         self._engine: Engine | None = None
+        self._knowledge: Knowledge | None = None
 
     async def claim(self) -> Storage:
         """Open the storage and, for a server, make sure that it is ours. Raises `BadSettings` or `StartFailed`."""
@@ -58,10 +68,13 @@ class Backend:
         models = await self._models()
         library = self._library()
         tools = await self._tools()
-        return await self._service(storage, models, library, tools)
+        knowledge = await self._open_knowledge(storage)
+        return await self._service(storage, models, library, tools, knowledge)
 
     async def drain(self, seconds: float) -> None:
         """Take no more runs; give those at work this long to end."""
+        if self._knowledge is not None:
+            await self._knowledge.stop()
         if self._engine is not None:
             await self._engine.drain(seconds)
 
@@ -108,7 +121,34 @@ class Backend:
         self._closers.push_async_callback(tools.close)
         return tools
 
-    async def _service(self, storage: Storage, models: Models, library: FolderLibrary, tools: Toolbox) -> Service:
+    async def _open_knowledge(self, storage: Storage) -> Knowledge:
+        """The vector stores. What their searches need is kept beside a database that is a file, by the server of it."""
+        from graph.vector_stores.knowledge import Knowledge
+
+        s = self._settings
+        folder = index_folder(s.storage_url) if self._alone else None
+        embeddings = await self._embeddings()
+        self._knowledge = Knowledge(storage, s.token_model, embeddings=embeddings, index_folder=folder)
+        self._closers.push_async_callback(self._knowledge.close)
+        return self._knowledge
+
+    async def _embeddings(self) -> OpenAIEmbeddings | None:
+        from agents.models import ModelNotConfigured
+        from agents.models.embeddings import open_embeddings
+
+        name = self._settings.embedding_model
+        if name is None:
+            return None
+        try:
+            opened = await asyncio.to_thread(open_embeddings, name, _model_settings(self._settings))
+        except ModelNotConfigured as error:
+            raise BadSettings(f"{variable('embedding_model')}: {error.message}") from error
+        self._closers.push_async_callback(opened.close)
+        return opened
+
+    async def _service(
+        self, storage: Storage, models: Models, library: FolderLibrary, tools: Toolbox, knowledge: Knowledge
+    ) -> Service:
         from graph.assistants import Assistants
         from graph.completions import Completions
         from graph.engine import Engine
@@ -127,11 +167,13 @@ class Backend:
             library=library,
             settings=_engine_settings(s),
             crew=crew,
+            forgetters=[knowledge.stores.forget],
         )
         self._closers.push_async_callback(engine.close)
         self._engine = engine
         if self._alone:
             await engine.open()
+            knowledge.start(engine.lease)
         names = routing(s, models.find, crew.names)
         files = Files(storage)
         return Service(
@@ -144,6 +186,7 @@ class Backend:
             Assistants(storage),
             files,
             Uploads(storage, files),
+            knowledge,
         )
 
 

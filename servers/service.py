@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from graph.files import Files
     from graph.tokens import Tokenizer
     from graph.uploads import Uploads
+    from graph.vector_stores.knowledge import Knowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Service:
     assistants: Assistants
     files: Files
     uploads: Uploads
+    knowledge: Knowledge
 
 
 def service_of(request: Request) -> Service:

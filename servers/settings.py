@@ -17,7 +17,13 @@ from servers.context import DEFAULT_TENANT
 
 DEFAULT_STORAGE = "sqlite:///cortex-flow.db"
 AGENTS = ("supervisor", "researcher", "analyst", "writer")
-ABOUT_MODELS = ("llm_model", *(f"{agent}_model" for agent in AGENTS), "openai_api_key", "openai_base_url")
+ABOUT_MODELS = (
+    "llm_model",
+    "embedding_model",
+    *(f"{agent}_model" for agent in AGENTS),
+    "openai_api_key",
+    "openai_base_url",
+)
 KEYS_FOR_SEARCHES = ("tavily_api_key", "brave_api_key", "exa_api_key")
 OF_THE_COMMAND = ("enabled", "database_provider", "redis_url", "log_format", "log_level")  # no options in code
 TENANT = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -65,6 +71,7 @@ class Settings(BaseSettings):
     analyst_model: str | None = Field(None, validation_alias="ANALYST_MODEL")
     writer_model: str | None = Field(None, validation_alias="WRITER_MODEL")
     model_aliases: Annotated[tuple[ModelAlias, ...], NoDecode] = Field((), validation_alias="MODEL_ALIASES")
+    embedding_model: str | None = Field(None, validation_alias="EMBEDDING_MODEL")
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL", pattern=r"^https?://")
 

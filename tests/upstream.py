@@ -102,7 +102,7 @@ class Upstream:
         self._changed = asyncio.Event()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if not request.path.endswith("/chat/completions"):
+        if not request.path.endswith(("/chat/completions", "/embeddings")):
             return _refuse(Reply(status=404, error=f"There is no {request.method} {request.path}."))
         body: Body = orjson.loads(await request.content.read())  # `request.read()` stops at 1 MB
         if self._record:

@@ -48,7 +48,7 @@ class OpenAI:
             raise ModelNotConfigured(
                 "Models of OpenAI need a key: set OPENAI_API_KEY, or OPENAI_BASE_URL for another server."
             )
-        self._url = (self._base / "chat/completions").with_query(self._base.query)
+        self._url = self.url("chat/completions")
         self._session: aiohttp.ClientSession | None = None
         self._streamed = _timeout(settings, settings.silence_timeout)
         self._plain = _timeout(settings, settings.answer_timeout)
@@ -62,6 +62,10 @@ class OpenAI:
         """Seconds between two reads of a stream, at most."""
         return self._settings.silence_timeout
 
+    def url(self, path: str) -> URL:
+        """An address of this server."""
+        return (self._base / path).with_query(self._base.query)
+
     def open(self, model: str) -> OpenAIModel:
         return OpenAIModel(model, self)
 
@@ -70,12 +74,13 @@ class OpenAI:
         if session is not None:
             await session.close()
 
-    async def post(self, body: bytes, stream: bool) -> aiohttp.ClientResponse:
-        """The answer to a chat request, its body still to be read. Raises a `ModelError` for everything but success."""
+    async def post(self, body: bytes, stream: bool, url: URL | None = None) -> aiohttp.ClientResponse:
+        """The answer to a request (at `url`, else to a chat request), its body still to be read. Raises a `ModelError` for
+        everything but success."""
         data = io.BytesIO(body) if len(body) > _LARGE else body
         timeout = self._streamed if stream else self._plain
         try:
-            response = await self._opened().post(self._url, data=data, timeout=timeout, allow_redirects=False)
+            response = await self._opened().post(url or self._url, data=data, timeout=timeout, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _fault(error) from error
         if not 200 <= response.status < 300:

@@ -106,12 +106,12 @@ def _read(inside: Path, path: Path) -> Document | None:
     if form == "html":
         text, form = to_markdown(text), "markdown"
     if form == "json":
-        text, form = _spaced_json(text), "plain"
+        text, form = spaced_json(text), "plain"
     name = path.relative_to(inside).as_posix().encode(errors="surrogateescape").decode(errors="replace")
     return Document(name, text, form)
 
 
-def _spaced_json(text: str) -> str:
+def spaced_json(text: str) -> str:
     """JSON with a line for each member, so that it can be cut between them; text that is no JSON as it is."""
     try:
         return orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from agents.tools.port import Passage, Source
 from agents.words import normal, spread, telling_words, unspaced
@@ -68,10 +68,14 @@ class Index:
 
 def match_expression(query: str) -> str:
     """A question in FTS5's language: any of its telling words or their beginnings, all of them quoted."""
+    return " OR ".join(dict.fromkeys(form for forms in match_terms(query) for form in forms))
+
+
+def match_terms(query: str) -> list[Sequence[str]]:
+    """The telling words of a question in FTS5's language, each with its forms."""
     asked = query[:MAX_QUERY_CHARACTERS]
-    names = [f'"{name}"' for name in _NAME.findall(normal(asked))[:MAX_TERMS]]
-    terms = telling_words(asked)[:MAX_TERMS]
-    return " OR ".join(dict.fromkeys([*names, *(form for term in terms for form in _forms(term))]))
+    names = [[f'"{name}"'] for name in _NAME.findall(normal(asked))[:MAX_TERMS]]
+    return [*names, *map(_forms, telling_words(asked)[:MAX_TERMS])]
 
 
 def _indexed(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol, cast
 
 from graph.storage.port import (
@@ -48,6 +49,15 @@ def open_storage(url: str, blob_url: str | None = None) -> Storage:
     return _backend(url)(url, blob_url)
 
 
+def index_folder(url: str) -> Path | None:
+    """Where indexes of what a store at `url` holds can be kept: beside its file; None where it has none."""
+    if not url.startswith("sqlite://"):
+        return None
+    from graph.storage.sqlite.location import Location
+
+    return Location.of(url).index_folder
+
+
 async def migrate(url: str) -> tuple[int, int]:
     """Bring the store at `url` to today's schema. Returns the versions before and after; nobody may be using it."""
     return await _backend(url)(url).migrate()
@@ -79,6 +89,7 @@ __all__ = [
     "StorageUnavailable",
     "UnknownScheme",
     "Write",
+    "index_folder",
     "migrate",
     "open_storage",
 ]

@@ -14,6 +14,8 @@ _NAMES: Final = {
     "step_": "run step",
     "file-": "file",
     "upload_": "upload",
+    "vs_": "vector store",
+    "vsfb_": "file batch",
 }
 
 

@@ -124,7 +124,9 @@ async def get_content(request: Request, file_id: str) -> Response:
 @router.delete("/{file_id}", summary="Delete a file")
 async def delete_file(request: Request, file_id: str) -> Response:
     asked = Given(request)
-    await asked.service.files.delete(asked.tenant, bare(file_id, "file-"))
+    id = bare(file_id, "file-")
+    await asked.service.files.delete(asked.tenant, id)
+    await asked.service.knowledge.stores.forget_file(asked.tenant, id)
     return answer({"id": file_id, "object": "file", "deleted": True})
 
 

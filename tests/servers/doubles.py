@@ -17,6 +17,7 @@ from graph.run import Run
 from graph.storage import Storage, open_storage
 from graph.tokens import open_tokenizer
 from graph.uploads import Uploads
+from graph.vector_stores.knowledge import Knowledge
 from servers.backend import Backend
 from servers.routing import routing
 from servers.service import Service
@@ -133,6 +134,7 @@ class ScriptedBackend(Backend):
             Assistants(storage),
             files := Files(storage),
             Uploads(storage, files),
+            Knowledge(storage, "gpt-4"),
         )
 
     async def drain(self, seconds: float) -> None:

@@ -10,10 +10,10 @@ from agents.models.offline import lexicon
 from agents.models.offline.figures import Series, expression, series
 from agents.models.offline.intent import material
 from agents.models.offline.prompt import Prompt
-from agents.models.offline.quoting import Quote, overlap, quotes, stems
+from agents.models.offline.quoting import Quote, overlap, quotes
 from agents.models.offline.reply import NOTHING_TO_ANALYSE, Reply, Say, Use, is_empty_handed
 from agents.models.offline.researcher import FOUND
-from agents.words import telling_words, words
+from agents.words import stems, telling_words, words
 
 PYTHON = "python"
 

@@ -10,11 +10,10 @@ import orjson
 
 from agents.models.offline.lexicon import word_set
 from agents.models.offline.prompt import Done, Prompt
-from agents.models.offline.quoting import stems
 from agents.models.offline.reply import Use
 from agents.models.offline.schema import Filler, names
 from agents.models.port import Params, ToolSpec
-from agents.words import STOP_WORDS, normal, words
+from agents.words import STOP_WORDS, normal, stems, words
 
 _DEPTH = 8
 _GENERIC = word_set(

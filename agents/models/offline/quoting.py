@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.words import telling_words
+from agents.words import stems, telling_words
 
 MARK = re.compile(r"【\d+†[^】]*】")
 _PASSAGE = re.compile(r"(【\d+†[^】]*】)(.*?)(?=【\d+†|\Z)", re.S)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'“(`A-ZÀ-Þ0-9])|(?<=[。！？])(?!\s*\ue000)")
 _HIDDEN = re.compile(r"\ue000(\d+)\ue001")
 _AFTER_MARKS = re.compile(r"(?<=\ue001)\s*(?=[^\s\ue000])")
-_STEM = 5
 _PER_PASSAGE = 3
 
 
@@ -26,11 +25,6 @@ class Quote:
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.mark}".strip()
-
-
-def stems(words: Iterable[str]) -> dict[str, None]:
-    """The beginnings of words, by which inflected forms of one word are taken for the same."""
-    return dict.fromkeys(word[:_STEM].removesuffix("s") if len(word) > 3 else word for word in words)
 
 
 def sentences(text: str) -> list[str]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from agents.models.offline.intent import topic
 from agents.models.offline.lexicon import word_set
-from agents.models.offline.quoting import stems
-from agents.words import words
+from agents.words import stems, words
 
 Schema = Mapping[str, Any]
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from agents.briefing import Finding
 from agents.models.offline.intent import material, topic
 from agents.models.offline.prompt import Prompt
-from agents.models.offline.quoting import Quote, quotes, sentences, stems
+from agents.models.offline.quoting import Quote, quotes, sentences
 from agents.models.offline.reply import NOTHING_FOUND, Reply, Say, is_empty_handed
 from agents.models.offline.researcher import FOUND
-from agents.words import telling_words, words
+from agents.words import stems, telling_words, words
 
 _SUMMARY_SENTENCES = 3
 _NOTE = "(Composed by Cortex Flow's offline demonstrator. Set LLM_MODEL to let a real model write.)"

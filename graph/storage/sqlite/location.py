@@ -37,6 +37,11 @@ class Location:
         """The default place of blobs: `<stem>-files` beside the file."""
         return "memory://" if self.path is None else str(self.path.with_name(f"{self.path.stem}-files"))
 
+    @property
+    def index_folder(self) -> Path | None:
+        """The place of what can be made again from the file: `<stem>-index` beside it."""
+        return None if self.path is None else self.path.with_name(f"{self.path.stem}-index")
+
     def make_folder(self) -> None:
         """Raises `StorageError` when it can't be made."""
         if self.path is None:

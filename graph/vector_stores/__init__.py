@@ -1,0 +1,7 @@
+"""What clients' files say, to be searched: stores of files, read in the background, found by words and by meaning.
+
+- Values and documents: `values`, `documents`, `filters`.
+- `stores` keeps them; `ingestion` reads files into them, by `parsing/` (in processes that may die) and `embedded`.
+- `search` asks an index of `index/`, which is made from the stored chunks and can be made again.
+- `knowledge` is all of it, as a process opens it.
+"""

@@ -1,0 +1,1 @@
+"""What finds chunks: a port, and SQLite's full text search behind it."""

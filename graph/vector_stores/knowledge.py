@@ -1,0 +1,66 @@
+"""The vector stores of a process: opened, read into and searched together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graph.files import Files
+from graph.lease import Lease
+from graph.storage.port import Storage
+from graph.vector_stores.embedded import Embedder, EmbeddingModel
+from graph.vector_stores.index.fts import FtsIndex
+from graph.vector_stores.ingestion import Ingestion
+from graph.vector_stores.parsing.reader import Limits
+from graph.vector_stores.search import Searches
+from graph.vector_stores.stores import VectorStores
+
+
+class Knowledge:
+    """`stores` and `searches` can be used at once. Files are read from `start` on, or by `drain`.
+
+    `index_folder`: where what searches need is kept from one start to the next; None = nowhere, it is made again.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        token_model: str,
+        *,
+        embeddings: EmbeddingModel | None = None,
+        index_folder: Path | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.stores = VectorStores(storage)
+        self._embedder = Embedder(storage, embeddings)
+        self._index = FtsIndex(self.stores, index_folder)
+        self._files = Files(storage)
+        self._token_model = token_model
+        self._limits = limits
+        self._ingestion: Ingestion | None = None
+        self.stores.on_gone = self._index.forget
+        self.searches = Searches(self.stores, self._index, self._embedder)
+
+    def start(self, lease: Lease) -> None:
+        """Read in the background what is put into stores."""
+        self._ingestion = self._reading(lease)
+        self._ingestion.start()
+
+    async def drain(self, lease: Lease) -> None:
+        """Read here and now all that waits to be read."""
+        reading = self._reading(lease)
+        try:
+            await reading.drained()
+        finally:
+            await reading.stop()
+
+    async def stop(self) -> None:
+        """Read no more; what is half read is given back."""
+        if self._ingestion is not None:
+            await self._ingestion.stop()
+
+    async def close(self) -> None:
+        await self.stop()
+        await self._index.close()
+
+    def _reading(self, lease: Lease) -> Ingestion:
+        return Ingestion(self.stores, self._files, lease, self._embedder, self._token_model, self._limits)
