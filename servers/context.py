@@ -15,13 +15,15 @@ _KEY = "cortex_flow"  # the application that this one is mounted into keeps its 
 @dataclass(slots=True)
 class RequestContext:
     """One request. `id` is its `x-request-id`; `run_id` is there once it started a run; `failed` where its stream began
-    well and ended in an error; `recorded`: its answer is kept for who asks again, though nobody waits for it now."""
+    well and ended in an error; `recorded`: its answer is kept for who asks again, though nobody waits for it now; `lasting`:
+    it has begun what goes on without a client, and is answered to its end, so that who asks again does not begin it once more."""
 
     id: str
     tenant: str = DEFAULT_TENANT
     run_id: str | None = None
     failed: bool = False
     recorded: bool = False
+    lasting: bool = False
     started: float = field(default_factory=time.perf_counter)
 
     @property

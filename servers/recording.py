@@ -19,7 +19,8 @@ class Recording:
     """An application's answer to one request, from its first byte on: every reader gets all of it, at a pace of its own,
     and slows neither the application nor the other readers.
 
-    When the last reader leaves an answer that is not whole, it is `deserted`: the application hears that its client is gone.
+    When the last reader leaves an answer that is not whole, it is `deserted`: the application hears that its client is gone,
+    unless what it has begun is lasting.
     """
 
     def __init__(self, app: ASGIApp, scope: Scope, body: bytes, fingerprint: bytes) -> None:
@@ -49,8 +50,8 @@ class Recording:
 
     @property
     def deserted(self) -> bool:
-        """Whether all readers have left before the end."""
-        return self._deserted.is_set()
+        """Whether all readers have left before the end of what does not last."""
+        return self._deserted.is_set() and not context_of(self._scope).lasting
 
     @property
     def failed(self) -> bool:
@@ -101,6 +102,8 @@ class Recording:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
         await self._deserted.wait()
+        if context_of(self._scope).lasting:
+            await asyncio.Event().wait()  # until the answer is whole, and nobody listens any more
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:

@@ -110,6 +110,7 @@ async def submit_tool_outputs(request: Request, thread_id: str, run_id: str) -> 
     body = await asked.body(SubmitToolOutputs)
     engine, waiting = asked.service.engine, await _run(asked, thread_id, run_id)
     run = await engine.resume(asked.tenant, waiting.id, outputs(body))
+    context_of(request.scope).lasting = True
     if body.stream:
         return run_stream(engine, run, after=Position(run.journal_length, 0))
     return answer(run_object(await engine.glance(asked.tenant, run.id)), POLLING)
@@ -147,7 +148,8 @@ async def _started(
         if busy.run_id is None:
             raise
         raise BadRequest(f"Thread thread_{thread_id} already has an active run run_{busy.run_id}.") from None
-    context_of(asked.request.scope).run_id = run.id
+    context = context_of(asked.request.scope)
+    context.run_id, context.lasting = run.id, True
     return run
 
 

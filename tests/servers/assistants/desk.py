@@ -38,9 +38,10 @@ class Desk:
         sent = b"" if body is None else json.dumps(body).encode()
         return await ask(self.app, method, f"/v1{path}", body=sent, headers=named)
 
-    def connect(self, method: str, path: str, body: Json = None) -> Connection:
+    def connect(self, method: str, path: str, body: Json = None, **headers: str) -> Connection:
         """A request whose answer is read as it comes."""
-        return Connection(self.app, method, f"/v1{path}", json=body)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Connection(self.app, method, f"/v1{path}", json=body, headers=named)
 
     async def get(self, path: str) -> Json:
         return good(await self.ask("GET", path))

@@ -80,6 +80,24 @@ async def test_a_run_goes_on_when_its_reader_leaves(desk: Desk) -> None:
     assert desk.upstream.closed_early == 0
 
 
+async def test_who_asks_again_for_a_stream_that_it_has_left_reads_the_same_run(desk: Desk) -> None:
+    hold, body = desk.hold(), {"assistant_id": await desk.assistant(), "stream": True}
+    first = desk.connect("POST", "/threads/runs", body, idempotency_key="once")
+    await first.until(b"thread.message.delta")
+    first.leave()
+    await first.over()
+    second = desk.connect("POST", "/threads/runs", body, idempotency_key="once")
+    await second.until(b"thread.message.delta")
+    hold.set()
+    await second.over()
+    assert second.headers["idempotent-replayed"] == "true"
+    assert second.body.startswith(first.body)
+    assert names(list(frames(second.body)))[-2:] == ["thread.run.completed", "done"]
+    third = await desk.connect("POST", "/threads/runs", body, idempotency_key="once").over()
+    assert third.body == second.body
+    assert len(desk.upstream.requests) == 1
+
+
 async def test_outputs_submitted_in_a_stream_and_taken_up_there(desk: Desk) -> None:
     path, calls = await desk.waiting()
     desk.play("Sun and snow everywhere.")
