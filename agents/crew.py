@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -12,8 +12,8 @@ from agents import SUPERVISOR, TEAM, WRITER
 from agents.agent import Agent
 from agents.researcher import RESEARCHER, WEB_RESEARCHER
 from agents.supervisor import leading
-from agents.tools import READ_PAGE, TOOLS
-from agents.tools.port import Tool
+from agents.tools import NOTHING, READ_PAGE, TOOLS
+from agents.tools.port import Offers, Tool
 
 _NONE: Final[Mapping[str, Tool]] = MappingProxyType({})
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,48}")  # the name of its transfer is longer, and may have 64
@@ -23,12 +23,14 @@ _WITH_WEB: Final = f" {READ_PAGE} comes with a search provider."
 @dataclass(frozen=True, slots=True, eq=False)
 class Crew:
     """`leader` hands tasks to `members`. Agents name tools of two kinds: `tools` come along, `registered` are the operator's,
-    are meant where a name is in both, and are offered to whoever speaks first besides."""
+    are meant where a name is in both, and are offered to whoever speaks first besides. `offers` are tools that come and go,
+    and are named by nobody."""
 
     leader: Agent
     members: tuple[Agent, ...]
     tools: Mapping[str, Tool]
     registered: Mapping[str, Tool]
+    offers: Offers = NOTHING
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,16 +46,27 @@ class Crew:
         """Who speaks first where this name is asked for: the member of that name, else the leader."""
         return self._member(name) or self.leader
 
-    def tools_of(self, agent: Agent) -> dict[str, Tool]:
-        """An agent's own tools by name."""
-        return {name: self.registered.get(name) or self.tools[name] for name in agent.tools}
+    def tools_of(self, agent: Agent, *, first: bool = False) -> dict[str, Tool]:
+        """An agent's own tools by name, with what it is offered at this moment; `first` where it speaks with the user."""
+        named = ((name, self.registered.get(name) or self.tools.get(name)) for name in agent.tools)
+        return {**{name: tool for name, tool in named if tool}, **self.offers.to(agent.name, first=first)}
+
+    def told(self) -> tuple[Agent, ...]:
+        """The members with what each is offered at this moment, as who hands tasks to them has to know them."""
+        if self.offers is NOTHING:
+            return self.members
+        return tuple(_offered(agent, self.offers.to(agent.name, first=False)) for agent in self.members)
 
     def _member(self, name: str) -> Agent | None:
         return next((agent for agent in self.members if agent.name == name), None)
 
 
 def crew_of(
-    agents: Sequence[Agent] = TEAM, *, tools: Mapping[str, Tool] = TOOLS, registered: Mapping[str, Tool] = _NONE
+    agents: Sequence[Agent] = TEAM,
+    *,
+    tools: Mapping[str, Tool] = TOOLS,
+    registered: Mapping[str, Tool] = _NONE,
+    offers: Offers = NOTHING,
 ) -> Crew:
     """These agents with these tools; by default the team, with the tools that need no settings. The agent called
     `supervisor` leads, else ours does, who is told whom; our researcher is told of the web where pages can be read. Raises
@@ -61,7 +74,7 @@ def crew_of(
     check(agents, {**tools, **registered})
     members = tuple(_informed(agent, tools) for agent in agents if agent.name != SUPERVISOR.name)
     own = next((agent for agent in agents if agent.name == SUPERVISOR.name), None)
-    return Crew(own or leading(members), members, tools, registered)
+    return Crew(own or leading(members), members, tools, registered, offers)
 
 
 def check(agents: Sequence[Agent], tools: Collection[str]) -> None:
@@ -88,3 +101,10 @@ def _check_agent(agent: Agent, tools: Collection[str]) -> None:
 
 def _informed(agent: Agent, tools: Collection[str]) -> Agent:
     return WEB_RESEARCHER if agent == RESEARCHER and READ_PAGE in tools else agent
+
+
+def _offered(agent: Agent, tools: Mapping[str, Tool]) -> Agent:
+    if not tools:
+        return agent
+    description = f"{agent.description} Has these tools besides: {', '.join(tools)}."
+    return replace(agent, description=description, tools=(*agent.tools, *tools))

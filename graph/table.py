@@ -47,8 +47,9 @@ def tool_table(entry: Agent, crew: Crew, client: Iterable[ToolSpec]) -> dict[str
 
 
 def _own_of(entry: Agent, crew: Crew) -> tuple[Entry, ...]:
-    own = tuple(Entry(tool.spec, "server", own=True, tool=tool) for tool in crew.tools_of(entry).values())
-    return (*_transfers(crew.members), *own) if entry is crew.leader else own
+    tools = crew.tools_of(entry, first=True)
+    own = tuple(Entry(tool.spec, "server", own=True, tool=tool) for tool in tools.values())
+    return (*_transfers(crew.told()), *own) if entry is crew.leader else own
 
 
 @lru_cache(maxsize=32)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from servers.thread_manager import ThreadManager
     from servers.thread_storage import ThreadStorage, create_thread_storage
 
-DIALECTS: tuple[str, ...] = ("chat_completions", "assistants")
+DIALECTS: tuple[str, ...] = ("chat_completions", "assistants", "mcp")
 
 _HOMES = {
     "ApiError": "servers.errors",

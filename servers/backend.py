@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from graph.storage import Storage, StorageError, UnknownScheme, index_folder, open_storage
 from servers.imports import check_names, without_collections
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from graph.engine import Engine, EngineSettings
     from graph.library import FolderLibrary
     from graph.vector_stores.knowledge import Knowledge
+    from servers.mcp.host import Host
     from servers.service import Service
 
 
+_SETTLED: Final = 10.0  # seconds
 _HEAVY = (
     "agents.models",
     "agents.tools",
@@ -51,6 +53,7 @@ class Backend:
         self._closers = AsyncExitStack()
         self._engine: Engine | None = None
         self._knowledge: Knowledge | None = None
+        self._mcp: Host | None = None
 
     async def claim(self) -> Storage:
         """Open the storage and, for a server, make sure that it is ours. Raises `BadSettings` or `StartFailed`."""
@@ -72,11 +75,13 @@ class Backend:
         return await self._service(storage, models, library, tools, knowledge)
 
     async def drain(self, seconds: float) -> None:
-        """Take no more runs; give those at work this long to end."""
+        """Take no more runs; give those at work this long to end, and hang up on MCP's clients, who hold on to connections."""
         if self._knowledge is not None:
             await self._knowledge.stop()
         if self._engine is not None:
             await self._engine.drain(seconds)
+        if self._mcp is not None:
+            await self._mcp.close()
 
     async def close(self) -> None:
         """Close everything, newest first."""
@@ -119,6 +124,9 @@ class Backend:
         except ToolNotConfigured as error:
             raise BadSettings(error.message) from error
         self._closers.push_async_callback(tools.close)
+        tools.start()
+        if not self._alone:  # a command asks at once
+            await tools.settled(_SETTLED)
         return tools
 
     async def _open_knowledge(self, storage: Storage) -> Knowledge:
@@ -155,11 +163,13 @@ class Backend:
         from graph.files import Files
         from graph.tokens import open_tokenizer
         from graph.uploads import Uploads
+        from servers.mcp.host import Host
         from servers.routing import routing
         from servers.service import Service
 
         s = self._settings
-        tokenizer, crew = open_tokenizer(s.token_model), self._team.crew(tools.tools)
+        tokenizer, crew = open_tokenizer(s.token_model), self._team.crew(tools.tools, tools.offers)
+        _check_offers(s, crew.names)
         engine = Engine(
             storage=storage,
             models=models,
@@ -170,7 +180,8 @@ class Backend:
             forgetters=[knowledge.stores.forget],
         )
         self._closers.push_async_callback(engine.close)
-        self._engine = engine
+        self._engine, self._mcp = engine, Host(engine, crew, s)
+        self._closers.push_async_callback(self._mcp.close)
         if self._alone:
             await engine.open()
             knowledge.start(engine.lease)
@@ -187,6 +198,7 @@ class Backend:
             files,
             Uploads(storage, files),
             knowledge,
+            self._mcp,
         )
 
 
@@ -239,3 +251,14 @@ async def _check_models(models: Models, configured: Mapping[str, str]) -> None:
             await asyncio.to_thread(models.get, name)
         except ModelNotConfigured as error:
             raise BadSettings(f"{place}: {error.message}") from error
+
+
+def _check_offers(settings: Settings, agents: Collection[str]) -> None:
+    """The tools of MCP servers are offered to agents that are there."""
+    for server in settings.mcp_config:
+        for name in server.agents or ():
+            if name not in agents:
+                known = ", ".join(agents)
+                raise BadSettings(
+                    f"{variable('mcp_config')}: server {server.name!r}: there is no agent {name!r}, but {known}"
+                )

@@ -18,6 +18,7 @@ EXPOSED = (
     "openai-processing-ms",
     "retry-after",
     "idempotent-replayed",
+    "mcp-session-id",
 )
 
 

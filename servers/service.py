@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graph.tokens import Tokenizer
     from graph.uploads import Uploads
     from graph.vector_stores.knowledge import Knowledge
+    from servers.mcp.host import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Service:
     files: Files
     uploads: Uploads
     knowledge: Knowledge
+    mcp: Host
 
 
 def service_of(request: Request) -> Service:

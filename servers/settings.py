@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,9 @@ from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError,
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from agents.tools.mcp.settings import McpServer
 from servers.context import DEFAULT_TENANT
+from servers.mcp_config import servers_of
 
 DEFAULT_STORAGE = "sqlite:///cortex-flow.db"
 AGENTS = ("supervisor", "researcher", "analyst", "writer")
@@ -97,6 +100,9 @@ class Settings(BaseSettings):
     searxng_url: SecretStr | None = Field(None, validation_alias=AliasChoices("SEARXNG_URL", "SEARX_HOST"))
     wikipedia_language: str = Field("en", validation_alias="WIKIPEDIA_LANGUAGE")
 
+    mcp_config: Annotated[tuple[McpServer, ...], NoDecode] = Field((), validation_alias="MCP_CONFIG")
+    mcp_enabled: bool = Field(True, validation_alias="MCP_ENABLE")
+
     max_body_mb: float = Field(25, validation_alias="MAX_BODY_MB", gt=0, le=1_000_000)
     log_format: Literal["text", "json"] = Field("text", validation_alias="LOG_FORMAT")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="LOG_LEVEL")
@@ -128,6 +134,18 @@ class Settings(BaseSettings):
     @classmethod
     def _lowered(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("mcp_config", mode="before")
+    @classmethod
+    def _described(cls, value: Any) -> Any:
+        if not isinstance(value, str | Path):
+            return value
+        try:
+            return servers_of(Path(value).read_bytes(), os.environ)
+        except OSError as error:
+            raise PydanticCustomError("file", "{why}", {"why": f"can't read the file: {error.strerror}"}) from None
+        except ValueError as error:
+            raise PydanticCustomError("mcp", "{why}", {"why": str(error)}) from None
 
     @field_validator("library_path")
     @classmethod

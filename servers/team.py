@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from agents import SUPERVISOR, TEAM
 from agents.agent import Agent
 from agents.crew import Crew, check, crew_of
-from agents.tools import TOOLS, ToolSettings
-from agents.tools.port import Tool
+from agents.tools import NOTHING, TOOLS, ToolSettings
+from agents.tools.port import Offers, Tool
 from servers.settings import Settings, revealed
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ class Team:
     tools: Mapping[str, Tool] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
 
-    def crew(self, tools: Mapping[str, Tool]) -> Crew:
-        """The crew, with the tools that come along."""
-        return crew_of(self.agents, tools=tools, registered=self.tools)
+    def crew(self, tools: Mapping[str, Tool], offers: Offers = NOTHING) -> Crew:
+        """The crew, with the tools that come along and those that come and go."""
+        return crew_of(self.agents, tools=tools, registered=self.tools, offers=offers)
 
 
 def team_of(
@@ -60,4 +60,5 @@ def tool_settings(settings: Settings) -> ToolSettings:
         exa_api_key=revealed(settings.exa_api_key),
         searxng_url=revealed(settings.searxng_url),
         wikipedia_language=settings.wikipedia_language,
+        mcp=settings.mcp_config,
     )

@@ -6,40 +6,74 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from agents.tools.port import Tool
+from agents.tools.mcp import connect, is_installed
+from agents.tools.port import Offers, Tool
 from agents.tools.python import PYTHON
 from agents.tools.search import SEARCH
 from agents.tools.settings import ToolNotConfigured, ToolSettings
 
 if TYPE_CHECKING:
+    from agents.tools.mcp.connections import Connections
     from agents.tools.web import Web
 
 TOOLS: dict[str, Tool] = {tool.spec.name: tool for tool in (SEARCH, PYTHON)}
 READ_PAGE: Final = "read_page"
+_NO_TOOLS: Final[Mapping[str, Tool]] = MappingProxyType({})
+
+
+class Nothing:
+    """The offers of a process that has no MCP servers."""
+
+    def to(self, agent: str, *, first: bool) -> Mapping[str, Tool]:
+        return _NO_TOOLS
 
 
 class Toolbox:
-    """The tools of a process by name, and what they hold open."""
+    """The tools of a process by name, those that come and go, and what they hold open."""
 
-    def __init__(self, web: Web | None = None) -> None:
-        self._web = web
+    def __init__(self, web: Web | None = None, mcp: Connections | None = None) -> None:
+        self._web, self._mcp = web, mcp
         ours = web.tools if web else ()
         self.tools: Mapping[str, Tool] = TOOLS | {tool.spec.name: tool for tool in ours}
+        self.offers: Offers = mcp or NOTHING
+
+    def start(self) -> None:
+        """Begin to connect with the servers of tools. Returns at once."""
+        if self._mcp is not None:
+            self._mcp.start()
+
+    async def settled(self, seconds: float) -> None:
+        """Wait until these servers are there or have failed to be, so many seconds at most."""
+        if self._mcp is not None:
+            await self._mcp.tried(seconds)
 
     async def close(self) -> None:
+        if self._mcp is not None:
+            await self._mcp.close()
         if self._web is not None:
             await self._web.close()
 
 
+NOTHING: Final = Nothing()
+
+
 def open_tools(settings: ToolSettings) -> Toolbox:
-    """The tools as they are set. Where `search` asks the web, its packages are imported now. Raises `ToolNotConfigured`."""
+    """The tools as they are set. The packages of the web and of MCP are imported now, where they are needed. Raises
+    `ToolNotConfigured`."""
+    if settings.mcp and not is_installed():
+        raise ToolNotConfigured("MCP_CONFIG: the package of MCP is missing: pip install 'cortex-flow[mcp]'.")
+    return Toolbox(_web(settings), connect(settings.mcp) if settings.mcp else None)
+
+
+def _web(settings: ToolSettings) -> Web | None:
     if not settings.searches_web:
-        return Toolbox()
+        return None
     from agents.tools.web import open_web
 
-    return Toolbox(open_web(settings))
+    return open_web(settings)
 
 
 def tool_names(settings: ToolSettings) -> tuple[str, ...]:
@@ -47,4 +81,4 @@ def tool_names(settings: ToolSettings) -> tuple[str, ...]:
     return (*TOOLS, READ_PAGE) if settings.searches_web else tuple(TOOLS)
 
 
-__all__ = ["READ_PAGE", "TOOLS", "ToolNotConfigured", "ToolSettings", "Toolbox", "open_tools", "tool_names"]
+__all__ = ["NOTHING", "READ_PAGE", "TOOLS", "ToolNotConfigured", "ToolSettings", "Toolbox", "open_tools", "tool_names"]

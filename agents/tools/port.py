@@ -81,3 +81,10 @@ class Tool:
 
     spec: ToolSpec
     run: Callable[[Mapping[str, Any], ToolContext], Awaitable[ToolOutput]]
+
+
+class Offers(Protocol):
+    """Tools that come and go while a process works. They have names that no other tool has."""
+
+    def to(self, agent: str, *, first: bool) -> Mapping[str, Tool]:
+        """What an agent is offered at this moment; `first` where it speaks with the user."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from agents.tools.mcp.settings import McpServer
+
 
 class ToolNotConfigured(Exception):
     """A tool can't be offered. `message` is one line, names the variable to set, and holds no secret."""
@@ -15,7 +17,8 @@ class ToolNotConfigured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolSettings:
-    """Where `search` looks: the library alone, or a provider of `agents.tools.web.PROVIDERS` as well."""
+    """Where `search` looks: the library alone, or a provider of `agents.tools.web.PROVIDERS` as well. `mcp` are servers
+    that have more tools."""
 
     search_provider: str = "library"
     tavily_api_key: str | None = field(default=None, repr=False)
@@ -23,6 +26,7 @@ class ToolSettings:
     exa_api_key: str | None = field(default=None, repr=False)
     searxng_url: str | None = field(default=None, repr=False)
     wikipedia_language: str = "en"
+    mcp: tuple[McpServer, ...] = ()
 
     @property
     def searches_web(self) -> bool:

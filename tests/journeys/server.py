@@ -81,6 +81,12 @@ class Server:
             self._process.send_signal(signal.SIGTERM)
             idle.wait_closed()
 
+    def wait_log(self, part: str) -> None:
+        """Returns when this is in the log."""
+        with self._logged:
+            there = self._logged.wait_for(lambda: any(part in line for line in self._log), LONGEST)
+        assert there, self.log
+
     def exit_code(self) -> int:
         """Wait for its end."""
         assert self._process is not None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from agents.crew import crew_of
 from agents.models import Models
 from graph.assistants import Assistants
 from graph.completions import Completions
@@ -19,6 +20,7 @@ from graph.tokens import open_tokenizer
 from graph.uploads import Uploads
 from graph.vector_stores.knowledge import Knowledge
 from servers.backend import Backend
+from servers.mcp.host import Host
 from servers.routing import routing
 from servers.service import Service
 from servers.settings import Settings
@@ -135,6 +137,7 @@ class ScriptedBackend(Backend):
             files := Files(storage),
             Uploads(storage, files),
             Knowledge(storage, "gpt-4"),
+            Host(cast(Any, self.engine), crew_of(), self._settings),
         )
 
     async def drain(self, seconds: float) -> None:

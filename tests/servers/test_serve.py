@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from servers.app import create_app
+from servers.serve import Process
 from tests.journeys.server import COMMAND, MODULE, running
+from tests.servers.conftest import Configure
 
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 
@@ -89,3 +93,10 @@ def test_migrating(tmp_path: Path) -> None:
 
 def test_the_command_stands_beside_the_interpreter() -> None:
     assert Path(COMMAND[0]).parent == Path(sys.executable).parent
+
+
+def test_no_server_is_found_behind_the_signals(configure: Configure) -> None:
+    """sse-starlette looks for one there, and would cut off the streams of MCP before the runs are drained."""
+    settings = configure()
+    with Process(settings, create_app(settings)).capture_signals():
+        assert not hasattr(signal.getsignal(signal.SIGTERM), "__self__")

@@ -56,9 +56,12 @@ def _named(request: str, tools: Sequence[ToolSpec]) -> list[ToolSpec]:
 
 
 def _share(name: str, said: Mapping[str, None], request: str) -> float:
-    """How much of a tool's name is said in a request."""
+    """How much of a tool's name is said in a request. One of an MCP server (`server__tool`) has to be named in full: it may do
+    more than tell something, and its server's name says nothing of it."""
     if name.casefold() in normal(request):
         return 1
+    if "__" in name:
+        return 0
     parts = words(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_.-]", " ", name))
     telling = stems(part for part in parts if part not in _GENERIC and part not in STOP_WORDS)
     return sum(stem in said for stem in telling) / len(telling) if telling else 0

@@ -20,6 +20,7 @@ async def test_the_routes_are_described(serve: Serve) -> None:
     described = (await ask(await serve(), "GET", "/openapi.json")).json()
     assert set(described["paths"]) == {
         "/",
+        "/mcp",
         "/v1/assistants",
         "/v1/assistants/{assistant_id}",
         "/v1/chat/completions",
