@@ -28,7 +28,8 @@ from tests.upstream import Reply, Upstream
 
 PATH: Final = "/v1/chat/completions"
 OF_THE_WHOLE: Final = {"invalid_json", "invalid_prompt"}
-REFUSED: Final = ("The offline model reads text only", "Invalid schema for response_format")  # as whole as they are
+# As whole as they are:
+REFUSED: Final = ("The offline model reads text only", "Invalid schema for response_format", "No file found with id")
 LONGEST: Final = 10.0  # seconds for one answer
 
 few = settings(
