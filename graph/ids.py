@@ -67,11 +67,3 @@ def run_of_call(id: str) -> str | None:
     """The run that made a call, or None when the id is none of ours."""
     match = _CALL.fullmatch(id)
     return match[1] if match else None
-
-
-def _spelled(number: int) -> str:
-    letters = []
-    for _ in range(24):
-        number, digit = divmod(number, 62)
-        letters.append(_ALPHABET[digit])
-    return "".join(letters)

@@ -50,8 +50,8 @@ if TYPE_CHECKING:
         ToolOutput,
         ToolResources,
     )
-    from servers.chat_completions.schema import Function
     from servers.objects import WireObject
+    from servers.wire import Function
 
 _OURS: Final = "servers.assistants.schema"
 _BETA: Final = "openai.types.beta"
@@ -65,7 +65,7 @@ _HOMES: Final = {
     "CreateRun": _OURS,
     "CreateThread": _OURS,
     "CreateThreadAndRun": _OURS,
-    "Function": "servers.chat_completions.schema",
+    "Function": "servers.wire",
     "ModifyMetadata": _OURS,
     "ModifyThread": _OURS,
     "ResponseFormat": _OURS,

@@ -15,10 +15,10 @@ from graph.messages import StoredMessage
 from graph.request import RunRequest
 from graph.threads import Thread
 from servers.assistants import schema as wire
-from servers.chat_completions.schema import ImagePart as WireImage
-from servers.chat_completions.schema import NamedChoice
 from servers.errors import BadRequest
 from servers.routing import Route
+from servers.wire import FunctionTool, NamedChoice
+from servers.wire import ImagePart as WireImage
 
 _SEARCH: Final = "tool_resources.file_search.vector_stores"
 
@@ -47,7 +47,7 @@ def new_thread(body: wire.CreateThread) -> tuple[Thread, list[StoredMessage]]:
     return Thread(new_id(), now_ms(), body.metadata or {}, own), [message(each) for each in body.messages or ()]
 
 
-def tools(given: Iterable[wire.CodeInterpreter | wire.FileSearch | wire.FunctionTool]) -> list[dict[str, Any]]:
+def tools(given: Iterable[wire.CodeInterpreter | wire.FileSearch | FunctionTool]) -> list[dict[str, Any]]:
     """Tools as they are kept and shown. A null says nothing, and is not shown again."""
     return [{"type": tool.type, **tool.model_dump(exclude_unset=True, exclude_none=True)} for tool in given]
 

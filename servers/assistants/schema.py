@@ -6,27 +6,28 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from servers.chat_completions.schema import (
+from servers.invalid import by_type
+from servers.metadata import Metadata
+from servers.wire import (
+    MAX_MESSAGES,
+    MAX_PARTS,
     Effort,
-    Function,
+    FunctionTool,
     ImagePart,
     NamedChoice,
     ObjectFormat,
     SchemaFormat,
+    Temperature,
     TextFormat,
+    TopP,
     Wire,
+    one_or_many,
+    word_or_kind,
 )
-from servers.invalid import by_type
-from servers.metadata import Metadata
 
 MAX_TOOLS: Final = 128
-MAX_MESSAGES: Final = 10_000
-MAX_PARTS: Final = 10_000
 MAX_FILES: Final = 1_000
 MAX_TEXT: Final = 256_000
-
-Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
-TopP = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class CodeInterpreter(Wire):
@@ -46,13 +47,6 @@ class FileSearchOptions(Wire):
 class FileSearch(Wire):
     type: Literal["file_search"]
     file_search: FileSearchOptions | None = None
-
-
-class FunctionTool(Wire):
-    """`{"function": {"name": ...}}` alone is one too."""
-
-    type: Literal["function"] = "function"
-    function: Function
 
 
 def _kind(value: Any) -> str | None:
@@ -86,16 +80,12 @@ class ToolResources(Wire):
     file_search: SearchResources | None = None
 
 
-def _shape(value: Any) -> str | None:
-    return "~word" if isinstance(value, str) else by_type(value)
-
-
 ResponseFormat = Annotated[
     Annotated[Literal["auto"], Tag("~word")]
     | Annotated[TextFormat, Tag("~text")]
     | Annotated[ObjectFormat, Tag("~json_object")]
     | Annotated[SchemaFormat, Tag("~json_schema")],
-    Discriminator(_shape),
+    Discriminator(word_or_kind),
 ]
 
 
@@ -110,7 +100,7 @@ ToolChoice = Annotated[
     | Annotated[NamedChoice, Tag("~function")]
     | Annotated[OtherChoice, Tag("~code_interpreter")]
     | Annotated[OtherChoice, Tag("~file_search")],
-    Discriminator(_shape),
+    Discriminator(word_or_kind),
 ]
 
 
@@ -153,14 +143,10 @@ Part = Annotated[
 ]
 
 
-def _one_or_many(value: Any) -> str:
-    return "~one" if value is None or isinstance(value, str) else "~many"
-
-
 Content = Annotated[
     Annotated[Annotated[str, Field(max_length=MAX_TEXT)] | None, Tag("~one")]
     | Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True), Tag("~many")],
-    Discriminator(_one_or_many),
+    Discriminator(one_or_many),
 ]
 
 

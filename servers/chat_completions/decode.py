@@ -13,6 +13,7 @@ from servers.chat_completions import schema as wire
 from servers.chat_completions.messages import decode_messages
 from servers.errors import BadRequest
 from servers.routing import Route
+from servers.wire import FunctionName, FunctionTool, NamedChoice, Wire
 
 _EITHER_OR: Final = tuple(product(("functions", "function_call"), ("tools", "tool_choice")))
 _TEXT_ONLY: Final = "This server answers in text alone."
@@ -123,7 +124,7 @@ def _extra(body: wire.ChatRequest) -> Mapping[str, Any]:
 
 
 def _as_sent(value: Any) -> Any:
-    return value.model_dump(exclude_unset=True) if isinstance(value, wire.Wire) else value
+    return value.model_dump(exclude_unset=True) if isinstance(value, Wire) else value
 
 
 def _calls_by_name(body: wire.ChatRequest) -> bool:
@@ -133,7 +134,7 @@ def _calls_by_name(body: wire.ChatRequest) -> bool:
 
 def _tools(body: wire.ChatRequest) -> tuple[ToolSpec, ...]:
     """The client's functions; tools of other kinds are nobody's."""
-    tools = [tool.function for tool in body.tools or () if isinstance(tool, wire.FunctionTool)]
+    tools = [tool.function for tool in body.tools or () if isinstance(tool, FunctionTool)]
     functions = body.functions or tools
     specs = {each.name: ToolSpec(each.name, each.description, each.parameters, each.strict) for each in functions}
     if len(specs) < len(functions):
@@ -151,12 +152,12 @@ def _tool_choice(body: wire.ChatRequest, tools: Sequence[ToolSpec]) -> str | Map
     match body.tool_choice or body.function_call:
         case None:
             return None
-        case wire.FunctionName(name=name):
+        case FunctionName(name=name):
             _known([name], offered, "function_call")
             return {"type": "function", "function": {"name": name}}
         case wire.AllowedChoice(allowed_tools=allowed):
             return allowed.mode
-        case wire.NamedChoice(function=function):
+        case NamedChoice(function=function):
             [name] = _known([function.name], offered)
             return {"type": "function", "function": {"name": name}}
         case "required" if not offered:

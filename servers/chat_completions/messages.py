@@ -11,6 +11,8 @@ from agents.models.port import FilePart, ImagePart, Message, Part, TextPart, Too
 from graph.ids import untold_call
 from servers.chat_completions import schema as wire
 from servers.errors import BadRequest
+from servers.wire import ImagePart as WireImage
+from servers.wire import RefusalPart
 
 
 def decode_messages(messages: Sequence[wire.Message]) -> tuple[Message, ...]:
@@ -106,13 +108,13 @@ def _content(message: wire.Message) -> str | tuple[Part, ...]:
             return tuple(map(_part, parts))
 
 
-def _part(part: wire.TextPart | wire.RefusalPart | wire.ImagePart | wire.FilePart) -> Part:
+def _part(part: wire.TextPart | RefusalPart | WireImage | wire.FilePart) -> Part:
     match part:
         case wire.TextPart(text=text):
             return TextPart(text)
-        case wire.RefusalPart(refusal=text):
+        case RefusalPart(refusal=text):
             return TextPart(text)
-        case wire.ImagePart(image_url=image):
+        case WireImage(image_url=image):
             return ImagePart(image.url, image.detail)
         case wire.FilePart(file=file):
             return FilePart(file.filename, file.file_data, file.file_id)

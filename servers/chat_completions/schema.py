@@ -7,14 +7,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from servers.invalid import by_type
 from servers.metadata import Metadata
+from servers.wire import (
+    MAX_MESSAGES,
+    MAX_PARTS,
+    Effort,
+    Function,
+    FunctionName,
+    FunctionTool,
+    ImagePart,
+    NamedChoice,
+    ObjectFormat,
+    RefusalPart,
+    SchemaFormat,
+    Temperature,
+    TextFormat,
+    TopP,
+    Wire,
+    one_or_many,
+    word_or_kind,
+)
 
 INT64: Final = 2**63
-MAX_MESSAGES: Final = 10_000
-MAX_PARTS: Final = 10_000
 MAX_TOOLS: Final = 1_000
 MAX_FUNCTIONS: Final = 128
 MAX_BIASES: Final = 10_000
@@ -23,35 +40,9 @@ SAMPLED: Final = "passed to the calls that can be the answer; absent = not sent"
 PASSED: Final = "passed on to models that speak OpenAI's wire"
 
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-
-
-class Wire(BaseModel):
-    """Base of everything on this wire: no conversions, unknown keys ignored."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
-
-
 class TextPart(Wire):
     type: Literal["text"]
     text: str
-
-
-class RefusalPart(Wire):
-    type: Literal["refusal"]
-    refusal: str
-
-
-class ImageUrl(Wire):
-    url: str = Field(min_length=1)
-    detail: Literal["auto", "low", "high"] | None = None
-
-
-class ImagePart(Wire):
-    """Some clients send the URL alone."""
-
-    type: Literal["image_url"]
-    image_url: Annotated[ImageUrl, BeforeValidator(lambda value: {"url": value} if isinstance(value, str) else value)]
 
 
 class FileContent(Wire):
@@ -74,14 +65,10 @@ Part = Annotated[
 ]
 
 
-def _shape(value: Any) -> str:
-    return "~one" if value is None or isinstance(value, str) else "~many"
-
-
 Content = Annotated[
     Annotated[str | None, Tag("~one")]
     | Annotated[list[Part], Field(max_length=MAX_PARTS, fail_fast=True), Tag("~many")],
-    Discriminator(_shape),
+    Discriminator(one_or_many),
 ]
 
 
@@ -109,18 +96,6 @@ class Message(Wire):
     refusal: str | None = None
 
 
-class Function(Wire):
-    name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class FunctionTool(Wire):
-    type: Literal["function"] = "function"
-    function: Function
-
-
 class OtherTool(Wire):
     """A tool of a kind that we don't know: it is not offered to anybody."""
 
@@ -135,15 +110,6 @@ def _kind(value: Any) -> str:
 Tool = Annotated[Annotated[FunctionTool, Tag("~function")] | Annotated[OtherTool, Tag("~other")], Discriminator(_kind)]
 
 
-class FunctionName(Wire):
-    name: str
-
-
-class NamedChoice(Wire):
-    type: Literal["function"]
-    function: FunctionName
-
-
 class AllowedTools(Wire):
     mode: Literal["auto", "required"]
     tools: Annotated[list[NamedChoice], Field(fail_fast=True)] = Field(max_length=MAX_TOOLS)
@@ -154,15 +120,11 @@ class AllowedChoice(Wire):
     allowed_tools: AllowedTools
 
 
-def _choice(value: Any) -> str | None:
-    return "~word" if isinstance(value, str) else by_type(value)
-
-
 ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("~word")]
     | Annotated[NamedChoice, Tag("~function")]
     | Annotated[AllowedChoice, Tag("~allowed_tools")],
-    Discriminator(_choice),
+    Discriminator(word_or_kind),
 ]
 
 
@@ -180,34 +142,13 @@ class Prediction(Wire):
     content: Annotated[
         Annotated[str, Tag("~one")]
         | Annotated[list[TextPart], Field(max_length=MAX_PARTS, fail_fast=True), Tag("~many")],
-        Discriminator(_shape),
+        Discriminator(one_or_many),
     ]
 
 
 class CacheOptions(Wire):
     mode: Literal["implicit", "explicit"] | None = None
     ttl: Literal["30m"] | None = None
-
-
-class JsonSchema(Wire):
-    model_config = ConfigDict(extra="allow")
-
-    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
-    definition: dict[str, Any] | None = Field(None, alias="schema")
-    strict: bool | None = None
-
-
-class TextFormat(Wire):
-    type: Literal["text"]
-
-
-class ObjectFormat(Wire):
-    type: Literal["json_object"]
-
-
-class SchemaFormat(Wire):
-    type: Literal["json_schema"]
-    json_schema: JsonSchema
 
 
 ResponseFormat = Annotated[
@@ -245,7 +186,8 @@ class WebSearchOptions(Wire):
 
 
 Stop = Annotated[
-    Annotated[str | None, Tag("~one")] | Annotated[list[str], Field(max_length=4), Tag("~many")], Discriminator(_shape)
+    Annotated[str | None, Tag("~one")] | Annotated[list[str], Field(max_length=4), Tag("~many")],
+    Discriminator(one_or_many),
 ]
 TokenId = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
 Bias = Annotated[int, Field(ge=-100, le=100)]
@@ -295,8 +237,8 @@ class ChatRequest(Wire):
     )
 
     n: int | None = honoured("1 to 128 answers, made side by side", ge=1, le=128)
-    temperature: float | None = honoured(SAMPLED, ge=0, le=2, allow_inf_nan=False)
-    top_p: float | None = honoured(SAMPLED, ge=0, le=1, allow_inf_nan=False)
+    temperature: Temperature | None = honoured(SAMPLED)
+    top_p: TopP | None = honoured(SAMPLED)
     presence_penalty: float | None = honoured(SAMPLED, ge=-2, le=2, allow_inf_nan=False)
     frequency_penalty: float | None = honoured(SAMPLED, ge=-2, le=2, allow_inf_nan=False)
     seed: int | None = honoured(SAMPLED, ge=-INT64, lt=INT64)

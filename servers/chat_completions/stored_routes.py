@@ -8,7 +8,6 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from servers.chat_completions.schema import Wire
 from servers.chat_completions.stored import deleted, shown_completion, shown_message
 from servers.context import context_of
 from servers.errors import BadRequest
@@ -17,6 +16,7 @@ from servers.json_body import read_json
 from servers.metadata import Metadata
 from servers.pages import envelope, page_request, parameters, read_page, single
 from servers.service import service_of
+from servers.wire import Wire
 
 COLLECTION: Final = "/v1/chat/completions"
 ONE: Final = COLLECTION + "/{completion_id}"

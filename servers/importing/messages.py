@@ -11,9 +11,9 @@ from graph.items import Annotation
 from graph.messages import StoredMessage
 from servers.assistants import schema as wire
 from servers.assistants.ids import bare
-from servers.chat_completions.schema import ImagePart as WireImage
-from servers.chat_completions.schema import RefusalPart
 from servers.importing import schema
+from servers.wire import ImagePart as WireImage
+from servers.wire import RefusalPart
 
 
 def stored(dumped: schema.DumpedMessage) -> StoredMessage:

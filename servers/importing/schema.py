@@ -11,9 +11,9 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from servers.assistants import schema as wire
-from servers.chat_completions.schema import ImagePart, RefusalPart, Wire
 from servers.invalid import by_type
 from servers.metadata import Metadata
+from servers.wire import ImagePart, RefusalPart, Wire
 
 LATEST = 253_402_300_799  # the last second of the year 9999
 

@@ -18,7 +18,6 @@ from graph.incoming import Incoming
 from graph.sizes import LARGEST_FILE
 from servers.assistants.ids import bare
 from servers.assistants.routes.given import Given
-from servers.chat_completions.schema import Wire
 from servers.content import disposition, wanted_range
 from servers.errors import BadRequest
 from servers.form import Form, read_form
@@ -26,6 +25,7 @@ from servers.idempotency import REPLAYED, key_of, mismatch
 from servers.invalid import validated
 from servers.json_body import answer
 from servers.pages import envelope, page_request, parameters, read_page, single
+from servers.wire import Wire
 
 MOST: Final = 10_000
 LONGEST_NAME: Final = 1024

@@ -16,12 +16,12 @@ from graph.sizes import LARGEST_FILE, LARGEST_PART
 from graph.uploads import Part, Upload
 from servers.assistants.ids import bare
 from servers.assistants.routes.given import Given
-from servers.chat_completions.schema import Wire
 from servers.errors import BadRequest
 from servers.form import read_form
 from servers.idempotency import key_of
 from servers.json_body import answer
 from servers.resources.files import NamedFile, answered_once, file_object
+from servers.wire import Wire
 
 MOST_PARTS: Final = 10_000
 
