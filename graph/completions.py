@@ -13,7 +13,7 @@ import orjson
 
 from graph import attachments
 from graph.errors import NotFound
-from graph.listing import Listing, place, sweep_places
+from graph.listing import Listing, place
 from graph.storage.port import Append, Conflict, Delete, Document, Drop, Order, Put, Storage
 
 _KIND = "completion"
@@ -98,7 +98,6 @@ class Completions:
         await self._storage.commit(tenant, Delete(_KIND, id), Drop(_log(id)), place(_KIND, document))
         for mark in _decode(document).blobs:
             await attachments.delete(self._storage, tenant, _owner(id), mark)
-        await sweep_places(self._storage)
 
     async def _document(self, tenant: str, id: str) -> Document:
         document = await self._storage.get(tenant, _KIND, id)

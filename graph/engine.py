@@ -26,6 +26,7 @@ from graph.intake import Intake, Output, Reception, beside
 from graph.items import Answer
 from graph.journal import Position, replay
 from graph.lease import Lease
+from graph.listing import sweep_places
 from graph.messages import StoredMessage
 from graph.prompt import system
 from graph.recorder import Stores
@@ -368,6 +369,7 @@ def _forgetters(storage: Storage, conversations: Conversations, files: Files) ->
         files.forget_expired,
         uploads.forget_expired,
         partial(sweep_strays, storage),
+        partial(sweep_places, storage),
     )
 
 

@@ -13,7 +13,7 @@ from graph.errors import NotFound
 from graph.events import now_ms
 from graph.ids import bare_file_id
 from graph.incoming import Incoming, incoming, read, remove, stray
-from graph.listing import Listing, place, sweep_places
+from graph.listing import Listing, place
 from graph.storage.port import Conflict, Delete, Document, Put, Storage, Write
 
 GONE: Final = "gone_file"
@@ -98,9 +98,7 @@ class Files:
 
     async def delete(self, tenant: str, id: str) -> None:
         """Remove a file. Who is just reading it may get no more."""
-        document = await self._document(tenant, id)
-        await self._remove(tenant, document)
-        await sweep_places(self._storage)
+        await self._remove(tenant, await self._document(tenant, id))
 
     async def forget_expired(self) -> None:
         """Remove files whose time is over."""

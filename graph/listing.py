@@ -16,7 +16,6 @@ _SCANNED = 100  # documents that are in memory at once while the wanted ones are
 _LARGE = 64_000  # bytes of a document
 _PLACE = "place"
 _PLACE_MS = 3_600_000
-_SWEPT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +82,10 @@ def place(kind: str, document: Document) -> Put:
 
 
 async def sweep_places(storage: Storage) -> None:
-    """Forget some of the places whose time is over: more than one deletion leaves."""
-    for tenant, id in await storage.due(_PLACE, now_ms(), _SWEPT):
-        await storage.commit(tenant, Delete(_PLACE, id))
+    """Forget the places whose time is over."""
+    while due := await storage.due(_PLACE, now_ms()):
+        for tenant, id in due:
+            await storage.commit(tenant, Delete(_PLACE, id))
 
 
 def _place_id(kind: str, id: str) -> str:

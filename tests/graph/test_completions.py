@@ -184,5 +184,6 @@ async def test_what_was_deleted_is_a_cursor_for_an_hour(
     later = now_ms() + 3_600_001
     monkeypatch.setattr(listing, "now_ms", lambda: later)
     await completions.delete("t", "a")
+    await listing.sweep_places(storage)
     assert await completions.all("t").position("b") is None
     assert await completions.all("t").position("a") is not None

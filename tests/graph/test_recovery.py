@@ -10,12 +10,13 @@ import pytest
 
 from agents.models.port import Text, Usage
 from graph import events as ev
-from graph import lease, recovery, runs
+from graph import lease, listing, recovery, runs
+from graph.assistants import Assistant, Assistants
 from graph.errors import RunEnded
 from graph.intake import Output
 from graph.journal import Position
 from graph.run import Run
-from graph.storage.port import Append, Put, Storage, StorageUnavailable
+from graph.storage.port import Append, Delete, Put, Storage, StorageUnavailable, Write
 from tests.graph.doubles import Gate, Script, call, delegate, final, say
 from tests.graph.house import TENANT, WEATHER, House, every_store, house, names, text_of
 from tests.graph.stores import Unsteady
@@ -336,3 +337,29 @@ async def test_a_follower_of_a_dead_run_goes_on_with_its_heir(store: str) -> Non
             heard = await here.follow(run.id, Position(seen.journal_length))
             assert text_of(heard) == "Done."
             assert names(heard)[0] == "RunStarted"
+
+
+async def test_the_places_of_what_was_deleted_are_forgotten(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house(store=store) as first:
+        assistants = Assistants(first.storage)
+        made = [Assistant(f"made{number}", 0, {}) for number in range(2)]
+        for each in made:
+            await assistants.create(TENANT, each)
+        long_ago = ev.now_ms() - 3_600_001
+        monkeypatch.setattr(listing, "now_ms", lambda: long_ago)
+        await assistants.delete(TENANT, made[0].id)
+        monkeypatch.undo()
+        await assistants.delete(TENANT, made[1].id)
+        forgotten, commit = asyncio.Event(), first.storage.commit
+
+        async def watched(tenant: str, *writes: Write) -> None:
+            await commit(tenant, *writes)
+            if Delete("place", f"assistant/{made[0].id}") in writes:
+                forgotten.set()
+
+        monkeypatch.setattr(first.storage, "commit", watched)
+        async with house(store=first.storage):
+            async with asyncio.timeout(10):
+                await forgotten.wait()
+        assert await assistants.all(TENANT).position(made[0].id) is None
+        assert await assistants.all(TENANT).position(made[1].id) is not None
