@@ -20,10 +20,10 @@ from graph.messages import StoredMessage
 from graph.storage.port import StorageError
 from servers.assistants import decode, encode
 from servers.assistants import schema as wire
-from servers.assistants.ids import bare
 from servers.context import DEFAULT_TENANT
 from servers.errors import of_exception
 from servers.file_references import file_references, refuse_unknown_files
+from servers.ids import bare
 from servers.invalid import validated
 from servers.objects import WireObject, as_objects
 from servers.pages import Page, envelope, page_request, read_page, single

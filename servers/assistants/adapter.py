@@ -8,9 +8,9 @@ from typing import Any, Literal, overload
 
 from servers.app import Inside
 from servers.assistants.emitter import Emitter
-from servers.assistants.ids import bare
 from servers.calls import Calls, Stream, place
 from servers.errors import of_exception
+from servers.ids import bare
 from servers.in_process import Asked
 from servers.objects import WireObject
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,6 +26,7 @@ from servers.chat_completions.stream import AnswerStream, Settle
 from servers.chat_completions.usage import Tokens, together
 from servers.context import context_of
 from servers.errors import CLIENT_GONE, of_run
+from servers.json_body import answer
 from servers.leaving import client_left
 from servers.service import Service
 from servers.sse import EventStream
@@ -55,7 +55,7 @@ class Answer:
         if self._keeper:
             await self._keeper.keep(body)
         headers = {**self._headers, "x-agents-used": ", ".join(together(runs).agents_used)}
-        return Response(orjson.dumps(body), headers=headers, media_type="application/json")
+        return answer(body, headers)
 
     async def streamed(self, request: Request, body: ChatRequest) -> Response:
         """The answer as it is made."""

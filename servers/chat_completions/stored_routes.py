@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from servers.chat_completions.stored import deleted, shown_completion, shown_message
-from servers.context import context_of
 from servers.errors import BadRequest
-from servers.invalid import validated
-from servers.json_body import read_json
+from servers.given import Given
+from servers.json_body import answer
 from servers.metadata import Metadata
-from servers.pages import envelope, page_request, parameters, read_page, single
-from servers.service import service_of
+from servers.pages import envelope, parameters, single
 from servers.wire import Wire
 
 COLLECTION: Final = "/v1/chat/completions"
@@ -51,16 +48,16 @@ class Update(Wire):
     openapi_extra={"parameters": [*FILTERS, *parameters("asc")]},
 )
 async def list_chat_completions(request: Request) -> Response:
-    wanted = page_request(request, "asc")
-    model, metadata = single(request, "model") or None, _pairs(request)
-    listing = service_of(request).completions.all(_tenant(request), model, metadata)
-    page = await read_page(listing, wanted)
-    return _json(envelope([shown_completion(each) for each in page.items], has_more=page.has_more))
+    asked = Given(request)
+    listing = asked.service.completions.all(asked.tenant, single(request, "model") or None, _pairs(request))
+    page = await asked.page(listing, order="asc")
+    return answer(envelope([shown_completion(each) for each in page.items], has_more=page.has_more))
 
 
 @router.get(ONE, summary="Retrieve a stored chat completion")
 async def get_chat_completion(request: Request, completion_id: str) -> Response:
-    return _json(shown_completion(await service_of(request).completions.get(_tenant(request), completion_id)))
+    asked = Given(request)
+    return answer(shown_completion(await asked.service.completions.get(asked.tenant, completion_id)))
 
 
 @router.get(
@@ -69,10 +66,9 @@ async def get_chat_completion(request: Request, completion_id: str) -> Response:
     openapi_extra={"parameters": parameters("asc")},
 )
 async def get_chat_completion_messages(request: Request, completion_id: str) -> Response:
-    wanted = page_request(request, "asc")
-    messages = await service_of(request).completions.messages(_tenant(request), completion_id)
-    page = await read_page(messages, wanted)
-    return _json(envelope([shown_message(each) for each in page.items], has_more=page.has_more))
+    asked = Given(request)
+    page = await asked.page(await asked.service.completions.messages(asked.tenant, completion_id), order="asc")
+    return answer(envelope([shown_message(each) for each in page.items], has_more=page.has_more))
 
 
 @router.post(
@@ -81,19 +77,16 @@ async def get_chat_completion_messages(request: Request, completion_id: str) -> 
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": UPDATE}}}},
 )
 async def update_chat_completion(request: Request, completion_id: str) -> Response:
-    update = validated(Update, await read_json(request))
-    completions = service_of(request).completions
-    return _json(shown_completion(await completions.change(_tenant(request), completion_id, update.metadata or {})))
+    asked = Given(request)
+    metadata = (await asked.body(Update)).metadata or {}
+    return answer(shown_completion(await asked.service.completions.change(asked.tenant, completion_id, metadata)))
 
 
 @router.delete(ONE, summary="Delete a stored chat completion")
 async def delete_chat_completion(request: Request, completion_id: str) -> Response:
-    await service_of(request).completions.delete(_tenant(request), completion_id)
-    return _json(deleted(completion_id))
-
-
-def _tenant(request: Request) -> str:
-    return context_of(request.scope).tenant
+    asked = Given(request)
+    await asked.service.completions.delete(asked.tenant, completion_id)
+    return answer(deleted(completion_id))
 
 
 def _pairs(request: Request) -> dict[str, str]:
@@ -110,7 +103,3 @@ def _pairs(request: Request) -> dict[str, str]:
                 )
             pairs[key] = single(request, name) or ""
     return pairs
-
-
-def _json(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")

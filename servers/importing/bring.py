@@ -12,7 +12,7 @@ from graph.files import File
 from graph.messages import StoredMessage
 from graph.storage.port import Conflict
 from graph.threads import Thread
-from servers.assistants.ids import bare
+from servers.ids import bare
 from servers.importing.dump import BrokenDump, Dump
 from servers.importing.schema import DumpedFile
 from servers.rooms import Rooms

@@ -13,8 +13,8 @@ from graph.assistants import Assistant
 from graph.messages import StoredMessage
 from graph.threads import Thread
 from servers.assistants.decode import given, resources
-from servers.assistants.ids import bare
 from servers.errors import ApiError
+from servers.ids import bare
 from servers.importing.messages import stored
 from servers.importing.order import are_newest_first, oldest_first
 from servers.importing.schema import DumpedAssistant, DumpedFile, DumpedMessage, DumpedThread

@@ -10,7 +10,7 @@ from graph import attachments
 from graph.items import Annotation
 from graph.messages import StoredMessage
 from servers.assistants import schema as wire
-from servers.assistants.ids import bare
+from servers.ids import bare
 from servers.importing import schema
 from servers.wire import ImagePart as WireImage
 from servers.wire import RefusalPart

@@ -16,15 +16,15 @@ from graph.files import File
 from graph.ids import id_of, new_id
 from graph.incoming import Incoming
 from graph.sizes import LARGEST_FILE
-from servers.assistants.ids import bare
-from servers.assistants.routes.given import Given
 from servers.content import disposition, wanted_range
 from servers.errors import BadRequest
 from servers.form import Form, read_form
+from servers.given import Given
 from servers.idempotency import REPLAYED, key_of, mismatch
+from servers.ids import bare
 from servers.invalid import validated
 from servers.json_body import answer
-from servers.pages import envelope, page_request, parameters, read_page, single
+from servers.pages import envelope, parameters, single
 from servers.wire import Wire
 
 MOST: Final = 10_000
@@ -92,7 +92,7 @@ async def create_file(request: Request) -> Response:
 async def list_files(request: Request) -> Response:
     asked = Given(request)
     listing = asked.service.files.all(asked.tenant, single(request, "purpose") or None)
-    page = await read_page(listing, page_request(request, prefix="file-", usual=MOST, most=MOST))
+    page = await asked.page(listing, "file-", usual=MOST, most=MOST)
     return answer(envelope([file_object(each) for each in page.items], has_more=page.has_more))
 
 

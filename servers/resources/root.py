@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from servers.json_body import answer
 from servers.version import version
 
 LINKS: Final = {
@@ -26,4 +26,4 @@ async def root(request: Request) -> Response:
     here = request.scope.get("root_path", "")
     links = {name: f"{here}{path}" for name, path in LINKS.items()}
     body = {"name": "Cortex Flow", "version": version(), "links": links}
-    return Response(orjson.dumps(body), media_type="application/json")
+    return answer(body)

@@ -14,11 +14,11 @@ from graph.files import File
 from graph.ids import id_of, new_id
 from graph.sizes import LARGEST_FILE, LARGEST_PART
 from graph.uploads import Part, Upload
-from servers.assistants.ids import bare
-from servers.assistants.routes.given import Given
 from servers.errors import BadRequest
 from servers.form import read_form
+from servers.given import Given
 from servers.idempotency import key_of
+from servers.ids import bare
 from servers.json_body import answer
 from servers.resources.files import NamedFile, answered_once, file_object
 from servers.wire import Wire

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from graph.assistants import Assistant
 from servers.assistants.decode import given, new_assistant
 from servers.assistants.encode import assistant_object, deleted
-from servers.assistants.ids import bare
-from servers.assistants.routes.given import Given
 from servers.assistants.schema import AssistantFields
+from servers.given import Given
+from servers.ids import bare
 from servers.json_body import answer
 from servers.pages import envelope
 

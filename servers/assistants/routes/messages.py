@@ -10,9 +10,9 @@ from starlette.responses import Response
 from graph.messages import StoredMessage
 from servers.assistants.decode import message
 from servers.assistants.encode import deleted, message_object
-from servers.assistants.ids import bare
-from servers.assistants.routes.given import Given
 from servers.assistants.schema import CreateMessage, ModifyMetadata
+from servers.given import Given
+from servers.ids import bare
 from servers.json_body import answer
 from servers.pages import envelope, single
 

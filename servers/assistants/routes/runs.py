@@ -19,8 +19,6 @@ from graph.run import Run
 from servers.assistants.decode import message, outputs, run_request
 from servers.assistants.encode import POLL_MS, run_object, step_object, thread_object
 from servers.assistants.events import opening
-from servers.assistants.ids import bare
-from servers.assistants.routes.given import Given
 from servers.assistants.routes.threads import made
 from servers.assistants.schema import (
     CreateRun,
@@ -34,6 +32,8 @@ from servers.assistants.steps import Step, Steps
 from servers.assistants.stream import run_stream
 from servers.context import context_of
 from servers.errors import BadRequest, NotFoundHere
+from servers.given import Given
+from servers.ids import bare
 from servers.json_body import answer
 from servers.pages import Held, envelope, single
 
@@ -120,7 +120,7 @@ async def submit_tool_outputs(request: Request, thread_id: str, run_id: str) -> 
 async def list_steps(request: Request, thread_id: str, run_id: str) -> Response:
     asked = Given(request)
     run, steps = await _steps(asked, thread_id, run_id)
-    page = await asked.page(Held(steps, attrgetter("id")), "")
+    page = await asked.page(Held(steps, attrgetter("id")))
     return answer(envelope([step_object(each, run) for each in page.items], has_more=page.has_more))
 
 

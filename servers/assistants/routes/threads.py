@@ -11,9 +11,9 @@ from graph.errors import NotFound, RunEnded
 from graph.threads import Thread
 from servers.assistants.decode import new_thread, resources
 from servers.assistants.encode import branch_object, deleted, thread_object
-from servers.assistants.ids import bare
-from servers.assistants.routes.given import Given
 from servers.assistants.schema import CreateThread, ModifyThread
+from servers.given import Given
+from servers.ids import bare
 from servers.json_body import answer
 from servers.pages import envelope
 
@@ -56,7 +56,7 @@ async def delete_thread(request: Request, thread_id: str) -> Response:
 @router.get("/{thread_id}/branches", summary="List what has left the thread's active branch")
 async def list_branches(request: Request, thread_id: str) -> Response:
     asked = Given(request)
-    page = await asked.page(await asked.service.engine.threads.branches(asked.tenant, bare(thread_id, "thread_")), "")
+    page = await asked.page(await asked.service.engine.threads.branches(asked.tenant, bare(thread_id, "thread_")))
     return answer(envelope([branch_object(each) for each in page.items], has_more=page.has_more))
 
 

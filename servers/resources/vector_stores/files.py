@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from graph.vector_stores.values import FileStatus
 from servers.assistants.encode import POLL_MS, deleted
-from servers.assistants.ids import bare
-from servers.assistants.routes.given import Given
 from servers.errors import BadRequest
+from servers.given import Given
+from servers.ids import bare
 from servers.json_body import answer
 from servers.pages import envelope, single
 from servers.resources.vector_stores import decode, encode

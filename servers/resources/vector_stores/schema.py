@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from servers.chat_completions.schema import Wire
 from servers.errors import BadRequest
 from servers.invalid import by_type
 from servers.metadata import Metadata
+from servers.wire import Wire
 
 MOST_AT_CREATION: Final = 500
 MOST_IN_A_BATCH: Final = 2_000

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from servers.assistants.encode import deleted
-from servers.assistants.ids import bare
-from servers.assistants.routes.given import Given
+from servers.given import Given
+from servers.ids import bare
 from servers.json_body import answer
 from servers.pages import envelope
 from servers.resources.vector_stores import decode, encode

@@ -1,4 +1,4 @@
-"""Ids on this wire: a prefix that says of what, and the bare id."""
+"""Ids on the wire: a prefix that says of what, and the bare id."""
 
 from __future__ import annotations
 

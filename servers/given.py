@@ -1,17 +1,18 @@
-"""What every route of this dialect takes from its request: bodies, ids, pages."""
+"""What routes take from their request, whatever it is about: its tenant, its body, the page it asks for."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel
 
+from graph.storage.port import Order
 from servers.context import context_of
 from servers.file_references import file_references, refuse_unknown_files
 from servers.invalid import validated
 from servers.json_body import read_json
-from servers.pages import Listing, Page, page_request, read_page
+from servers.pages import MOST, USUAL, Listing, Page, page_request, read_page
 from servers.service import Service, service_of
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 class Given:
-    """A request of this dialect."""
+    """A request, and the service behind it."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -39,11 +40,15 @@ class Given:
             await refuse_unknown_files(self.service.files, self.tenant, named)
         return body
 
-    async def page(self, listing: Listing[T], prefix: str) -> Page[T]:
-        """The part of a list that the query asks for; its cursors are ids with this prefix. Raises `BadRequest`."""
-        return await read_page(listing, page_request(self.request, prefix=prefix))
-
-
-def described(schema: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
-    """How OpenAPI describes a body that we read ourselves."""
-    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+    async def page(
+        self,
+        listing: Listing[T],
+        prefix: str = "",
+        *,
+        order: Order = "desc",
+        usual: int = USUAL,
+        most: int = MOST,
+    ) -> Page[T]:
+        """The part of a list that the query asks for (see `page_request`). Raises `BadRequest`."""
+        wanted = page_request(self.request, order, prefix=prefix, usual=usual, most=most)
+        return await read_page(listing, wanted)
