@@ -2,6 +2,16 @@
 
 Nothing is imported before it is needed: `/health` answers while the rest is still loading. What other programs take from
 here, to have a server of their own, is loaded when they do.
+
+- Dialects: `chat_completions/`, `assistants/`, `mcp/`; what is no run: `resources/`.
+- What all of them take: `given` (from a request), `wire` and `metadata` (what bodies are made of), `ids`, `invalid` (the first
+  thing wrong), `json_body`, `form`, `file_references`, `pages`; and answer with: `content`, `sse`, `errors`.
+- The application around them: `app`, `api`, `observation`, `cors`, `body`, `auth`, `idempotency` (with `recording`, `results`),
+  `leaving`, `context`, `service`, `routing`.
+- Opened and run: `settings`, `options`, `mcp_config`, `backend`, `team`, `imports`, `server`, `serve`, `http_server`,
+  `protocol`, `mounting`, `logs`, `version`; by `openai_compat_server` or the command: `cli`, `commands`, `terminal/`.
+- For programs: `adapter` (on `calls`, `in_process`, `objects`), `blocking`, `types`, `clients/`; without a team
+  `thread_manager`, `thread_storage`, `rooms`; what was kept elsewhere: `importing/`.
 """
 
 from __future__ import annotations

@@ -46,6 +46,9 @@ LIGHT = {
     "graph.tokens": {"tiktoken"},
 }
 
+# Folders so full that their door says in its docstring what each file is for.
+FULL = ("graph", "servers", "servers/assistants", "servers/chat_completions")
+
 READS_THE_ENVIRONMENT = "servers/settings.py"
 LONGEST_FILE = 500
 
@@ -148,6 +151,14 @@ def test_a_door_lists_who_lives_there(path: Path) -> None:
             node.name for node in statements if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         }
         assert set(listed(statements)) <= namespace
+
+
+@pytest.mark.parametrize("folder", FULL)
+def test_the_door_of_a_full_room_names_everybody(folder: str) -> None:
+    told = ast.get_docstring(tree(ROOT / folder / "__init__.py")) or ""
+    files = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+    folders = {f"{path.parent.name}/" for path in (ROOT / folder).glob("*/__init__.py")}
+    assert {name for name in files | folders if f"`{name}`" not in told} == set()
 
 
 def listed(statements: list[ast.stmt]) -> list[str]:
