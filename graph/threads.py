@@ -68,7 +68,7 @@ class Threads:
     async def get(self, tenant: str, id: str) -> Thread:
         """A thread, whatever dialect has begun it."""
         head = await self._head(tenant, id)
-        return await self._with_own(head)
+        return _thread(head, await self._storage.get(tenant, "thread", head.id))
 
     async def modify(
         self,
@@ -78,14 +78,21 @@ class Threads:
         tool_resources: Mapping[str, Any] | None = None,
     ) -> Thread:
         """Replace what is given; None stays as it is."""
-        thread = await self.get(tenant, id)
-        changed = replace(
-            thread,
-            metadata=thread.metadata if metadata is None else metadata,
-            tool_resources=thread.tool_resources if tool_resources is None else tool_resources,
-        )
-        await self._storage.commit(tenant, _put(changed))
-        return changed
+        for _ in range(TRIES):
+            head = await self._head(tenant, id)
+            document = await self._storage.get(tenant, "thread", head.id)
+            thread = _thread(head, document)
+            changed = replace(
+                thread,
+                metadata=thread.metadata if metadata is None else metadata,
+                tool_resources=thread.tool_resources if tool_resources is None else tool_resources,
+            )
+            try:
+                await self._storage.commit(tenant, _put(changed, document.version if document else 0))
+            except Conflict:
+                continue
+            return changed
+        raise ConversationBusy("The thread is being changed by too many requests at once. Try again.")
 
     async def delete(self, tenant: str, id: str) -> None:
         """Remove a thread with everything in it. Its runs have to be cancelled before."""
@@ -172,11 +179,6 @@ class Threads:
             raise NotFound(f"No thread found with id 'thread_{id}'.")
         return head
 
-    async def _with_own(self, head: Head) -> Thread:
-        document = await self._storage.get(head.tenant, "thread", head.id)
-        own = orjson.loads(document.body) if document else {}
-        return Thread(head.id, head.created_at, own.get("metadata", {}), own.get("tool_resources", {}))
-
     async def _message(self, tenant: str, id: str, message_id: str) -> Document:
         head = await self._head(tenant, id)
         document = await self._storage.get(tenant, "message", message_id)
@@ -222,14 +224,19 @@ class Threads:
             after = documents[-1].sequence
 
 
+def _thread(head: Head, document: Document | None) -> Thread:
+    own = orjson.loads(document.body) if document else {}
+    return Thread(head.id, head.created_at, own.get("metadata", {}), own.get("tool_resources", {}))
+
+
 def _own(thread: Thread) -> list[Write]:
     """The document of what only this API knows, where there is something to know."""
-    return [_put(thread)] if thread.metadata or thread.tool_resources else []
+    return [_put(thread, 0)] if thread.metadata or thread.tool_resources else []
 
 
-def _put(thread: Thread) -> Put:
+def _put(thread: Thread, version: int) -> Put:
     fields = {"metadata": thread.metadata, "tool_resources": thread.tool_resources}
-    return Put("thread", thread.id, orjson.dumps(fields))
+    return Put("thread", thread.id, orjson.dumps(fields), expect=version)
 
 
 def _is_shown(stored: StoredMessage) -> bool:
