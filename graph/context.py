@@ -9,7 +9,9 @@ from typing import Protocol
 from agents.agent import Agent
 from agents.crew import Crew
 from agents.models.port import Message, Model, Part, TextPart
-from agents.tools.port import Library, ToolContext
+from agents.tools.file_search import FILE_SEARCH
+from agents.tools.port import Library, RunFiles, Tool, ToolContext
+from agents.tools.search import SEARCH
 from graph import events as ev
 from graph.answer_format import AnswerFormats
 from graph.citations import Citations
@@ -59,6 +61,7 @@ class Context:
     table: Mapping[str, Entry] = field(default_factory=dict)
     inserted: Sequence[tuple[int, Message]] = ()
     answer_tokens: int = 0
+    files: RunFiles | None = None
     _minted: int = field(default=0)
 
     @property
@@ -93,5 +96,11 @@ class Context:
         self._minted += 1
         return call_id(self.run_id, self.fence, self._minted, told=not self.request.calls_by_name)
 
+    def tools_of(self, agent: Agent) -> dict[str, Tool]:
+        """An agent's tools: who looks things up looks them up in the run's files too."""
+        own = self.crew.tools_of(agent)
+        searches = self.files is not None and SEARCH.spec.name in own
+        return {FILE_SEARCH.spec.name: FILE_SEARCH, **own} if searches else own
+
     def tool_context(self) -> ToolContext:
-        return ToolContext(self.request.tenant, self.library, self.citations.cite, self.request.search)
+        return ToolContext(self.request.tenant, self.library, self.citations.cite, self.request.search, self.files)

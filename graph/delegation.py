@@ -42,7 +42,9 @@ async def answer(context: Context, call: Call, items: Sequence[Item]) -> Answer:
     if entry is not None and entry.agent is not None:
         return await _delegate(context, entry.agent, call, items)
     output = await _use(context, entry.tool if entry else None, call)
-    answered = ev.CallAnswered(call.id, output.text, output.status, "server", context.citations.cited(output.text))
+    answered = ev.CallAnswered(
+        call.id, output.text, output.status, "server", context.citations.cited(output.text), found=output.found
+    )
     await context.record(answered)
     return Answer(call.id, answered.output, answered.status, "server", answered.sources)
 
@@ -132,7 +134,7 @@ async def _carry_out(context: Context, assignment: Assignment, call: Call, items
         raise NoTask
     prompt = brief(agent, task, context.user_text, findings(items), context.attached)
     params = Params(stream=context.request.progress)
-    tools = context.crew.tools_of(agent)
+    tools = context.tools_of(agent)
     steps = agents.work(context.model(agent.name), prompt, tools, context.tool_context(), params)
     async with aclosing(steps) as pieces:
         async for piece in pieces:
@@ -151,5 +153,13 @@ async def _carry_out(context: Context, assignment: Assignment, call: Call, items
 def _agent_call(step: Step) -> ev.AgentCall:
     output = step.output.text[:MAX_OUTPUT] if step.kind == "tool" else ""
     return ev.AgentCall(
-        step.kind, step.name, step.arguments, output, step.output.status, step.started_at, step.ended_at, step.usage
+        step.kind,
+        step.name,
+        step.arguments,
+        output,
+        step.output.status,
+        step.started_at,
+        step.ended_at,
+        step.usage,
+        step.output.found,
     )

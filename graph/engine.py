@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +10,8 @@ from typing import Any
 
 from agents.crew import Crew, crew_of
 from agents.models.port import ModelError
-from agents.tools.port import Library
+from agents.tools.file_search import FILE_SEARCH
+from agents.tools.port import Library, RunFiles
 from graph import events as ev
 from graph.answer_format import AnswerFormats
 from graph.carrier import Carrier, Leg
@@ -31,7 +32,7 @@ from graph.messages import StoredMessage
 from graph.prompt import system
 from graph.recorder import Stores
 from graph.recovery import Forget, Recovery
-from graph.request import RunRequest
+from graph.request import FileSearch, RunRequest
 from graph.run import Run
 from graph.runs import Runs, log_of
 from graph.runtime import InProcess, Runtime
@@ -43,6 +44,9 @@ from graph.uploads import Uploads
 from graph.work import Work
 
 _WAIT = 5.0
+
+FileSource = Callable[[str, FileSearch], RunFiles]
+"""Gives the files that a tenant's run may search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class Engine:
     """Starts runs, lets them be followed, resumes and cancels them. `crew` is who works here and with what, by default the
     team with the tools that need no settings.
 
-    `threads` and `runs` are what it keeps, to be read; `lease` is its process's. `forgetters` remove, now and then, what has
+    `threads` and `runs` are what it keeps, to be read; `lease` is its process's. `run_files` is where runs search what their clients gave
+    them; without it they search nothing. `forgetters` remove, now and then, what has
     had its time. Every method may raise `StorageError`; the others are those of `graph.errors`.
     """
 
@@ -76,12 +81,14 @@ class Engine:
         settings: EngineSettings | None = None,
         runtime: Runtime | None = None,
         crew: Crew | None = None,
+        run_files: FileSource | None = None,
         forgetters: Sequence[Forget] = (),
     ) -> None:
         self.settings = settings = settings or EngineSettings()
         self._models = models
         self._tokenizer = tokenizer
         self._library = library
+        self._run_files = run_files
         self._crew = crew or crew_of()
         self._runtime = runtime or InProcess(settings.max_concurrent_runs)
         self._draining = False
@@ -332,8 +339,10 @@ class Engine:
             record=leg.recorder.record,
             inserted=intake.inserted if intake else (),
             answer_tokens=self._answered(run),
+            files=self._run_files(run.tenant, request.files) if request.files and self._run_files else None,
         )
-        context.table = tool_table(context.entry, self._crew, request.tools)
+        more = [FILE_SEARCH] if context.files else []
+        context.table = tool_table(context.entry, self._crew, request.tools, more)
         told = [message.text for message in leg.prompt if message.role == "system"]
         context.system_text = "\n\n".join(filter(None, [request.instructions, *told]))
         talk = [message for message in leg.prompt if message.role != "system"]

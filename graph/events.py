@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agents.models.port import FinishReason, TokenLogprob, Usage
-from agents.tools.port import Source
+from agents.tools.port import Found, Source
 from graph.items import Annotation, AnsweredBy, AnswerStatus, CallKind, MessageStatus, Phase
 
 AgentStatus = Literal["ok", "error", "timeout", "empty"]
@@ -100,6 +100,7 @@ class AgentCall:
     started_at: int
     ended_at: int
     usage: Usage | None = None
+    found: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ class AgentFinished:
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """A call has its output: from an agent, a tool of the server, or the client.
+    """A call has its output: from an agent, a tool of the server, or the client. `found` are the passages in it that came
+    from the client's files.
 
     Where the writer's text is the answer, `output` is that message's id.
     """
@@ -127,6 +129,7 @@ class CallAnswered:
     by: AnsweredBy
     sources: tuple[Source, ...] = ()
     at: int = field(default_factory=now_ms)
+    found: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

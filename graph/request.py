@@ -14,6 +14,16 @@ History = Literal["auto", "full", "append"]
 
 
 @dataclass(frozen=True, slots=True)
+class FileSearch:
+    """The vector stores whose files a run may search, by their bare ids; how many passages a search brings (None = as many
+    as suit the window), and the score that they must have."""
+
+    stores: tuple[str, ...]
+    limit: int | None = None
+    least: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class RunRequest:
     """A run to start.
 
@@ -25,6 +35,7 @@ class RunRequest:
     - `label`: the model's name as the client wrote it; it is echoed, never interpreted.
     - `params`: sampling of the calls that produce the answer. `max_tokens` and `stop` in it are kept on the answer itself.
     - `search`: what it wants of web searches, where this service has one.
+    - `files`: what it may search of the client's files; None = nothing.
     - `calls_by_name`: the client knows a call by its function's name, as OpenAI's first clients did: one at a time, no id.
     - `tools`: the client's; `watched`: somebody reads the answer as it is produced; `progress`: the agents' work too.
     - `max_prompt_tokens`: of all turns of the entry agent together, counted without what is ours in them (the team's own
@@ -57,3 +68,4 @@ class RunRequest:
     echo: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     search: SearchOptions = field(default_factory=SearchOptions)
+    files: FileSearch | None = None

@@ -30,14 +30,14 @@ class Entry:
     tool: Tool | None = None
 
 
-def tool_table(entry: Agent, crew: Crew, client: Iterable[ToolSpec]) -> dict[str, Entry]:
-    """What `entry` is offered: transfers where it leads the crew, its own tools, those that the operator registered, and
-    the client's. A client's tool keeps its name; one of ours with that name is renamed.
+def tool_table(entry: Agent, crew: Crew, client: Iterable[ToolSpec], more: Iterable[Tool] = ()) -> dict[str, Entry]:
+    """What `entry` is offered: transfers where it leads the crew, its own tools and `more` of them, those that the operator
+    registered, and the client's. A client's tool keeps its name; one of ours with that name is renamed.
     """
     table = {spec.name: Entry(spec, "client") for spec in client}
     for name, tool in crew.registered.items():
         table[name] = Entry(tool.spec, "server", tool=tool)
-    for ours in _own_of(entry, crew):
+    for ours in (*_own_of(entry, crew), *_server_tools(more)):
         if ours.tool is not None and ours.tool is crew.registered.get(ours.spec.name):
             continue
         if ours.spec.name in table:
@@ -47,9 +47,12 @@ def tool_table(entry: Agent, crew: Crew, client: Iterable[ToolSpec]) -> dict[str
 
 
 def _own_of(entry: Agent, crew: Crew) -> tuple[Entry, ...]:
-    tools = crew.tools_of(entry, first=True)
-    own = tuple(Entry(tool.spec, "server", own=True, tool=tool) for tool in tools.values())
+    own = _server_tools(crew.tools_of(entry, first=True).values())
     return (*_transfers(crew.told()), *own) if entry is crew.leader else own
+
+
+def _server_tools(tools: Iterable[Tool]) -> tuple[Entry, ...]:
+    return tuple(Entry(tool.spec, "server", own=True, tool=tool) for tool in tools)
 
 
 @lru_cache(maxsize=32)

@@ -4,8 +4,8 @@ Nothing is imported before it is needed: `/health` answers while the rest is sti
 here, to have a server of their own, is loaded when they do.
 
 - Dialects: `chat_completions/`, `assistants/`, `mcp/`; what is no run: `resources/`.
-- What all of them take: `given` (from a request), `wire` and `metadata` (what bodies are made of), `ids`, `invalid` (the first
-  thing wrong), `json_body`, `form`, `file_references`, `pages`; and answer with: `content`, `sse`, `errors`.
+- What all of them take: `given` (from a request), `wire`, `metadata` and `chunking` (what bodies are made of), `ids`, `invalid`
+  (the first thing wrong), `json_body`, `form`, `file_references`, `pages`; and answer with: `content`, `sse`, `errors`.
 - The application around them: `app`, `api`, `observation`, `cors`, `body`, `auth`, `idempotency` (with `recording`, `results`),
   `leaving`, `context`, `service`, `routing`.
 - Opened and run: `settings`, `options`, `mcp_config`, `backend`, `team`, `imports`, `server`, `serve`, `http_server`,

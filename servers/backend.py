@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -177,6 +178,7 @@ class Backend:
             library=library,
             settings=_engine_settings(s),
             crew=crew,
+            run_files=partial(knowledge.of_run, window=s.max_context_tokens),
             forgetters=[knowledge.stores.forget],
         )
         self._closers.push_async_callback(engine.close)

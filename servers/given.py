@@ -9,7 +9,12 @@ from pydantic import BaseModel
 
 from graph.storage.port import Order
 from servers.context import context_of
-from servers.file_references import file_references, refuse_unknown_files
+from servers.file_references import (
+    file_references,
+    refuse_unknown_files,
+    refuse_unknown_stores,
+    store_references,
+)
 from servers.invalid import validated
 from servers.json_body import read_json
 from servers.pages import MOST, USUAL, Listing, Page, page_request, read_page
@@ -34,10 +39,12 @@ class Given:
         return context_of(self.request.scope).tenant
 
     async def body(self, model: type[Body]) -> Body:
-        """The body, which may be missing; the files that it names are there. Raises `BadRequest`."""
+        """The body, which may be missing; the files and vector stores that it names are there. Raises `BadRequest`."""
         body = validated(model, await read_json(self.request, empty={}))
         if named := dict(file_references(body)):
             await refuse_unknown_files(self.service.files, self.tenant, named)
+        if named := dict(store_references(body)):
+            await refuse_unknown_stores(self.service.knowledge.stores, self.tenant, named)
         return body
 
     async def page(

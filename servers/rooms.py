@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from graph.files import Files
     from graph.storage.port import Storage
     from graph.threads import Threads
+    from graph.vector_stores.stores import VectorStores
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Rooms:
     assistants: Assistants
     threads: Threads
     files: Files
+    stores: VectorStores
 
 
 def rooms(storage: Storage, token_model: str) -> Rooms:
@@ -31,7 +33,8 @@ def rooms(storage: Storage, token_model: str) -> Rooms:
     from graph.runs import Runs
     from graph.threads import Threads
     from graph.tokens import open_tokenizer
+    from graph.vector_stores.stores import VectorStores
 
     conversations = Conversations(storage, open_tokenizer(token_model), ttl_hours=0)
     threads = Threads(Stores(storage, conversations, Runs(storage, conversations)))
-    return Rooms(storage, Assistants(storage), threads, Files(storage))
+    return Rooms(storage, Assistants(storage), threads, Files(storage), VectorStores(storage))

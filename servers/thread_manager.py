@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pydantic import BaseModel
@@ -20,9 +20,10 @@ from graph.messages import StoredMessage
 from graph.storage.port import StorageError
 from servers.assistants import decode, encode
 from servers.assistants import schema as wire
+from servers.assistants.stocking import Stocking
 from servers.context import DEFAULT_TENANT
 from servers.errors import of_exception
-from servers.file_references import file_references, refuse_unknown_files
+from servers.file_references import file_references, refuse_unknown_files, refuse_unknown_stores, store_references
 from servers.ids import bare
 from servers.invalid import validated
 from servers.objects import WireObject, as_objects
@@ -63,7 +64,9 @@ class ThreadManager:
     async def create_assistant(self, **fields: Any) -> WireObject:
         """A new assistant."""
         async with self._open() as kept:
-            assistant = decode.new_assistant(await self._taken(kept, wire.AssistantFields, fields))
+            body = await self._taken(kept, wire.AssistantFields, fields)
+            assistant = decode.new_assistant(body)
+            assistant = replace(assistant, fields=await self._stocking(kept).of_assistant(assistant.fields, body))
             await kept.assistants.create(self._tenant, assistant)
         return _object(encode.assistant_object(assistant, _MODEL))
 
@@ -76,7 +79,8 @@ class ThreadManager:
     async def update_assistant(self, assistant_id: str, **fields: Any) -> WireObject:
         """Replace the fields that are given."""
         async with self._open() as kept:
-            changes = decode.given(await self._taken(kept, wire.AssistantFields, fields))
+            body = await self._taken(kept, wire.AssistantFields, fields)
+            changes = await self._stocking(kept).of_assistant(decode.given(body), body)
             changed = await kept.assistants.modify(self._tenant, bare(assistant_id, "asst_"), changes)
         return _object(encode.assistant_object(changed, _MODEL))
 
@@ -97,6 +101,7 @@ class ThreadManager:
         async with self._open() as kept:
             body = await self._taken(kept, wire.CreateThread, {"metadata": metadata, **fields})
             thread, said = decode.new_thread(body)
+            thread = await self._stocking(kept).of_thread(thread, body, said)
             await kept.threads.create(self._tenant, thread, said)
         return _object(encode.thread_object(thread))
 
@@ -209,14 +214,21 @@ class ThreadManager:
     async def _add(self, thread_id: str, said: StoredMessage) -> WireObject:
         id = bare(thread_id, "thread_")
         async with self._open() as kept:
+            if said.attachments:
+                await self._stocking(kept).attach(kept.threads, await kept.threads.get(self._tenant, id), [said])
             await kept.threads.add(self._tenant, id, said)
         return _object(encode.message_object(said, id))
 
     async def _taken(self, kept: Rooms, model: type[Body], fields: Mapping[str, Any]) -> Body:
-        """The fields as a body, all of whose files are there."""
+        """The fields as a body, all of whose files and vector stores are there."""
         body = validated(model, fields)
         await refuse_unknown_files(kept.files, self._tenant, dict(file_references(body)))
+        await refuse_unknown_stores(kept.stores, self._tenant, dict(store_references(body)))
         return body
+
+    def _stocking(self, kept: Rooms) -> Stocking:
+        """What makes vector stores by the way; their files are read by the server of this storage."""
+        return Stocking(self._tenant, kept.stores, kept.files)
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Rooms]:

@@ -37,6 +37,23 @@ class Library(Protocol):
     async def search(self, tenant: str, query: str, limit: int) -> Sequence[Passage]: ...
 
 
+class RunFiles(Protocol):
+    """The files that a run was given to search. Raises `LookupError` where they are gone."""
+
+    async def search(self, query: str) -> Sequence[Passage]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A passage of a file that a search has brought, from `start` to `end` of the tool's output. Scores are from 0 to 1."""
+
+    file_id: str
+    name: str
+    score: float
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the user is, as far as the client tells. `country` is an ISO code of two letters, `timezone` an IANA name."""
@@ -64,6 +81,7 @@ class ToolContext:
     library: Library
     cite: Callable[[Source], int]
     search: SearchOptions = field(default_factory=SearchOptions)
+    files: RunFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +91,7 @@ class ToolOutput:
     text: str
     status: Literal["ok", "error"] = "ok"
     sources: tuple[Source, ...] = ()
+    found: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class Cut:
 def title(document: Document) -> str:
     """What a reader calls a document: the first heading of a markdown file, else its path."""
     headings = (heading for heading, _ in _sections(document.text) if heading) if _has_headings(document) else iter(())
-    return _plain(next(headings, document.path)) or document.path
+    return plain(next(headings, document.path)) or document.path
 
 
 def cut(document: Document) -> Iterator[Cut]:
@@ -44,7 +44,7 @@ def _has_headings(document: Document) -> bool:
     return document.format == "markdown"
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name that can stand inside a mark 【1†name】."""
     return " ".join(re.sub(r"[【】†]", " ", re.sub(r"[`*]", "", name)).split())
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from graph.files import Files
 from graph.lease import Lease
+from graph.request import FileSearch
 from graph.storage.port import Storage
 from graph.vector_stores.embedded import Embedder, EmbeddingModel
 from graph.vector_stores.index.fts import FtsIndex
 from graph.vector_stores.ingestion import Ingestion
 from graph.vector_stores.parsing.reader import Limits
+from graph.vector_stores.run_files import SearchedFiles
 from graph.vector_stores.search import Searches
 from graph.vector_stores.stores import VectorStores
 
@@ -39,6 +41,10 @@ class Knowledge:
         self._ingestion: Ingestion | None = None
         self.stores.on_gone = self._index.forget
         self.searches = Searches(self.stores, self._index, self._embedder)
+
+    def of_run(self, tenant: str, wanted: FileSearch, window: int) -> SearchedFiles:
+        """The files of a run, for agents with a window of so many tokens."""
+        return SearchedFiles(tenant, wanted, self.stores, self.searches, window)
 
     def start(self, lease: Lease) -> None:
         """Read in the background what is put into stores."""

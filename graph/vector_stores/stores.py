@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -35,6 +36,7 @@ T = TypeVar("T")
 
 _TOUCHED_MS: Final = 60_000
 _PAGE: Final = 100
+_LOOKED_EVERY: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class VectorStores:
         self.storage = storage
         self.on_gone: Callable[[str, str], Awaitable[None]] | None = None
         self.arrived = asyncio.Event()
+        self._finished = asyncio.Event()
 
     async def create(self, tenant: str, store: VectorStore, attachments: Sequence[Attachment] = ()) -> VectorStore:
         """A new store, with its first files. Raises `Conflict` where its id is taken."""
@@ -70,6 +73,28 @@ class VectorStores:
     async def known(self, tenant: str, ids: Sequence[str]) -> set[str]:
         """Which of these ids are those of stores."""
         return {document.id for document in await self.storage.get_many(tenant, STORE, ids)}
+
+    async def usable(self, tenant: str, ids: Sequence[str]) -> list[str]:
+        """Those of these stores that are there and have not expired."""
+        found = await self.storage.get_many(tenant, STORE, list(dict.fromkeys(ids)))
+        return [store.id for store in map(documents.store_of, found) if store.status != "expired"]
+
+    async def attached(self, tenant: str, id: str, file_ids: Sequence[str]) -> set[str]:
+        """Which of these files are in a store."""
+        found = await self.storage.get_many(tenant, FILE, [key_of(id, file_id) for file_id in file_ids])
+        return {documents.file_of(document).file_id for document in found}
+
+    async def settled(self, tenant: str, ids: Sequence[str], seconds: float) -> None:
+        """Return when nothing in these stores is waiting to be read, after so many seconds at the latest."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    finished = self._finished
+                    stores = map(documents.store_of, await self.storage.get_many(tenant, STORE, ids))
+                    if not any(store.counts.in_progress for store in stores):
+                        return
+                    with suppress(TimeoutError):  # another process may be reading
+                        await asyncio.wait_for(finished.wait(), _LOOKED_EVERY)
 
     def all(self, tenant: str) -> Listing[VectorStore]:
         return Listing(self.storage, tenant, STORE, documents.store_of)
@@ -253,6 +278,8 @@ class VectorStores:
             return moved, [*writes, documents.remains(file.shelf)], None
 
         await self._change(claim.tenant, file.store_id, change)
+        self._finished.set()
+        self._finished = asyncio.Event()
 
     async def _attached(
         self, tenant: str, store: VectorStore, attachments: Sequence[Attachment], batch_id: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from agents.models.port import ImagePart, Message, Params, Part, TextPart, ToolSpec
 from graph import attachments
@@ -12,15 +12,13 @@ from graph.events import now_ms
 from graph.ids import new_id
 from graph.intake import Output
 from graph.messages import StoredMessage
-from graph.request import RunRequest
+from graph.request import FileSearch, RunRequest
 from graph.threads import Thread
 from servers.assistants import schema as wire
 from servers.errors import BadRequest
 from servers.routing import Route
 from servers.wire import FunctionTool, NamedChoice
 from servers.wire import ImagePart as WireImage
-
-_SEARCH: Final = "tool_resources.file_search.vector_stores"
 
 
 def given(body: wire.AssistantFields) -> dict[str, Any]:
@@ -53,12 +51,8 @@ def tools(given: Iterable[wire.CodeInterpreter | wire.FileSearch | FunctionTool]
 
 
 def resources(given: wire.ToolResources) -> dict[str, Any]:
-    """Tool resources as they are kept and shown. Raises `BadRequest` for stores that shall be made on the way."""
-    if given.file_search and given.file_search.vector_stores:
-        raise BadRequest(
-            f"Unsupported value for '{_SEARCH}': create the vector store first.", _SEARCH, "unsupported_value"
-        )
-    return given.model_dump(exclude_none=True)
+    """Tool resources as they are kept and shown, without the stores that are still to be made."""
+    return given.model_dump(exclude_none=True, exclude={"file_search": {"vector_stores"}})
 
 
 def message(body: wire.CreateMessage) -> StoredMessage:
@@ -80,10 +74,12 @@ def run_request(
     thread_id: str,
     route: Route,
     default: str,
+    stores: Sequence[str] = (),
 ) -> RunRequest:
-    """The run that a client wants of an assistant. `thread_id` is bare, `default` the model where none is named."""
+    """The run that a client wants of an assistant. `thread_id` is bare, `default` the model where none is named, `stores` are
+    those that it may search."""
     kept = assistant.fields
-    offered = kept.get("tools", []) if body.tools is None else tools(body.tools)
+    offered = offered_tools(body, assistant)
     return RunRequest(
         tenant,
         (),
@@ -102,12 +98,28 @@ def run_request(
         last_messages=_last_messages(body.truncation_strategy),
         assistant_id=f"asst_{assistant.id}",
         echo=_echo(body, kept, offered),
+        files=_file_search(offered, stores),
     )
+
+
+def offered_tools(body: wire.CreateRun | wire.CreateThreadAndRun, assistant: Assistant) -> Sequence[Mapping[str, Any]]:
+    """The tools of a run: its own, else its assistant's."""
+    kept: Sequence[Mapping[str, Any]] = assistant.fields.get("tools", [])
+    return kept if body.tools is None else tools(body.tools)
 
 
 def outputs(body: wire.SubmitToolOutputs) -> list[Output]:
     """What a client answers to a run's calls."""
     return [Output(each.tool_call_id, each.output or "") for each in body.tool_outputs]
+
+
+def _file_search(offered: Iterable[Mapping[str, Any]], stores: Sequence[str]) -> FileSearch | None:
+    tool = next((tool for tool in offered if tool["type"] == "file_search"), None)
+    if tool is None or not stores:
+        return None
+    options = tool.get("file_search") or {}
+    least = (options.get("ranking_options") or {}).get("score_threshold", 0.0)
+    return FileSearch(tuple(stores), options.get("max_num_results"), least)
 
 
 def _instructions(body: wire.CreateRun | wire.CreateThreadAndRun, kept: Mapping[str, Any]) -> str:

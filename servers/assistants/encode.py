@@ -73,8 +73,8 @@ def run_object(run: Run) -> dict[str, Any]:
     }
 
 
-def step_object(step: Step, run: Run) -> dict[str, Any]:
-    """A `thread.run.step`."""
+def step_object(step: Step, run: Run, *, content: bool = False) -> dict[str, Any]:
+    """A `thread.run.step`; `content`: with what searches of files have found."""
     return {
         "id": step.id,
         "object": "thread.run.step",
@@ -84,7 +84,7 @@ def step_object(step: Step, run: Run) -> dict[str, Any]:
         "thread_id": f"thread_{run.conversation_id}",
         "type": "tool_calls" if step.message_id is None else "message_creation",
         "status": step.end or "in_progress",
-        "step_details": _step_details(step),
+        "step_details": _step_details(step, content=content),
         "last_error": {"code": step.error.code, "message": step.error.message} if step.error and step.end else None,
         **{f"{end}_at": _seconds(step.ended_at) if step.end == end else None for end in _ENDS},
         "metadata": {},
@@ -232,10 +232,10 @@ def _part(part: ImagePart | FilePart) -> dict[str, Any]:
             return text(f"[file {filename or file_id or 'without a name'}]")
 
 
-def _step_details(step: Step) -> dict[str, Any]:
+def _step_details(step: Step, *, content: bool) -> dict[str, Any]:
     if step.message_id is not None:
         return {"type": "message_creation", "message_creation": {"message_id": f"msg_{step.message_id}"}}
-    return {"type": "tool_calls", "tool_calls": [told(call) for call in step.calls]}
+    return {"type": "tool_calls", "tool_calls": [told(call, content=content) for call in step.calls]}
 
 
 def _status(run: Run) -> str:

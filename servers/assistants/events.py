@@ -43,14 +43,16 @@ class _Text:
 
 class RunEvents:
     """The frames of a run's stream: `encode` for each thing that happens since the run's beginning. What stands before
-    `after` makes none: this reader has seen it, or another one has, with the answer that asked for tool outputs."""
+    `after` makes none: this reader has seen it, or another one has, with the answer that asked for tool outputs. `content`: steps tell what
+    searches of files have found."""
 
-    def __init__(self, run: Run, after: Position | None = None) -> None:
+    def __init__(self, run: Run, after: Position | None = None, *, content: bool = False) -> None:
         self.run = accepted(run)
         self._after = after or Position()
         self._seen = self._after.told  # of the turn that was open there
         self._position = Position()
         self._steps = Steps()
+        self._content = content
         self._open: dict[str, _Text] = {}
         self._cut: list[tuple[Message, int, int]] = []  # why they were cut off is told by the event behind them
         self.over = False
@@ -173,7 +175,7 @@ class RunEvents:
 
     def _step(self, change: Change) -> Frame:
         if change.word != "delta":
-            return f"thread.run.step.{change.word}", step_object(change.step, self.run)
+            return f"thread.run.step.{change.word}", step_object(change.step, self.run, content=self._content)
         details = {"step_details": {"type": "tool_calls", "tool_calls": list(change.delta)}}
         return "thread.run.step.delta", {"id": change.step.id, "object": "thread.run.step.delta", "delta": details}
 

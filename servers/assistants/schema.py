@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from servers.chunking import ChunkingStrategy
+from servers.errors import BadRequest
 from servers.invalid import by_type
 from servers.metadata import Metadata
 from servers.wire import (
@@ -27,6 +29,7 @@ from servers.wire import (
 
 MAX_TOOLS: Final = 128
 MAX_FILES: Final = 1_000
+MAX_STORED: Final = 10_000
 MAX_TEXT: Final = 256_000
 
 
@@ -70,9 +73,25 @@ class CodeResources(Wire):
     file_ids: FileIds = Field(default_factory=list)
 
 
+class NewStore(Wire):
+    """A vector store that is made with what names it."""
+
+    file_ids: Annotated[list[str], Field(max_length=MAX_STORED)] | None = None
+    chunking_strategy: ChunkingStrategy | None = None
+    metadata: Metadata | None = None
+
+
 class SearchResources(Wire):
     vector_store_ids: Annotated[list[str], Field(max_length=1)] | None = None
-    vector_stores: list[Any] | None = Field(None, max_length=1)
+    vector_stores: Annotated[list[NewStore], Field(max_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.vector_store_ids and self.vector_stores:
+            param = "tool_resources.file_search.vector_stores"
+            message = "Give 'vector_store_ids' or 'vector_stores', not both."
+            raise BadRequest(message, param, "mutually_exclusive_parameters")
+        return self
 
 
 class ToolResources(Wire):

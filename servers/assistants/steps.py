@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, get_args
 import orjson
 
 from agents.models.port import Usage
+from agents.tools.port import Found
 from graph import events as ev
 from graph.items import CallKind
 
@@ -24,17 +25,29 @@ End = Literal["completed", "failed", "cancelled", "expired"]
 Word = Literal["created", "in_progress", "delta", "completed", "failed", "cancelled", "expired"]
 
 CODE_TOOLS: Final = ("python", "code_interpreter")
+FILE_TOOLS: Final = ("file_search", "team_file_search")
+ToolType = Literal["function", "code_interpreter", "file_search"]
+_RANKING: Final = {"ranker": "default_2024_08_21", "score_threshold": 0.0}
 _DURABLE: Final = get_args(ev.Durable)
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call in a step. `output` is None until it is known."""
+    """A call in a step. `output` is None until it is known, `found` are the passages of files in it."""
 
     id: str
     name: str
     arguments: str = ""
     output: str | None = None
+    found: tuple[Found, ...] = ()
+    own: bool = True
+
+    @property
+    def type(self) -> ToolType:
+        """What OpenAI calls it: the client's calls are functions, whatever their names."""
+        if self.own and self.name in FILE_TOOLS:
+            return "file_search"
+        return "code_interpreter" if self.name in CODE_TOOLS else "function"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +120,8 @@ class Steps:
                 return self._turn(message, calls, usage, at)
             case ev.AgentFinished(id, agent, status, usage, calls):
                 return self._agent(id, agent, status, usage, calls)
-            case ev.CallAnswered(id, output, by=by, at=at):
-                return self._answered(id, output, by, at)
+            case ev.CallAnswered(id, output, by=by, at=at, found=found):
+                return self._answered(id, output, by, at, found)
             case ev.RunCompleted(at=at):
                 return self._close_all("completed", at)
             case ev.RunCancelled(at=at) | ev.RunIncomplete(at=at):
@@ -139,17 +152,20 @@ class Steps:
             changes = self._open(id, Step(f"step_{id.removeprefix('call_')}", self.at))
         if kind == "client":
             self._asking = self._of[id]
-        return [*changes, self._put(ToolCall(id, name), {"name": name, "arguments": "", "output": None})]
+        return [
+            *changes,
+            self._put(ToolCall(id, name, own=kind != "client"), {"name": name, "arguments": "", "output": None}),
+        ]
 
     def _arguments(self, id: str, more: str) -> list[Change]:
         known = self._known(id)
         grown = replace(known, arguments=known.arguments + more)
         change = self._put(grown, {"arguments": more})
-        return [change] if more and grown.name not in CODE_TOOLS else []
+        return [change] if more and grown.type == "function" else []
 
     def _whole_call(self, id: str, arguments: str) -> list[Change]:
         known = self._known(id)
-        if known.name in CODE_TOOLS:  # its code can be read now that the JSON around it is whole
+        if known.type == "code_interpreter":  # its code can be read now that the JSON around it is whole
             whole = replace(known, arguments=arguments)
             return [self._put(whole, {"input": code_of(whole), "outputs": []})]
         return self._arguments(id, arguments[len(known.arguments) :])
@@ -169,7 +185,9 @@ class Steps:
         """An agent has ended: what it has called by itself joins its delegation."""
         step = self._steps[self._of[id]]
         tools = [call for call in calls if call.kind == "tool"]
-        used = [ToolCall(f"{id}_{n}", call.name, call.arguments, call.output) for n, call in enumerate(tools, 1)]
+        used = [
+            ToolCall(f"{id}_{n}", call.name, call.arguments, call.output, call.found) for n, call in enumerate(tools, 1)
+        ]
         error = None if status == "ok" else StepError("server_error", f"The {agent} ended with {status}.")
         known = len(step.calls)
         step = replace(step, calls=(*step.calls, *used), usage=step.usage + usage, error=error)
@@ -177,13 +195,13 @@ class Steps:
         delta = [{"index": index, **_delta(call)} for index, call in enumerate(used, known)]
         return [Change("delta", step, delta)] if used else []
 
-    def _answered(self, id: str, output: str, by: str, at: int) -> list[Change]:
+    def _answered(self, id: str, output: str, by: str, at: int, found: tuple[Found, ...]) -> list[Change]:
         """A call is answered. Who has submitted the output hears of the whole step alone: its stream began behind the step's
         beginning, and the SDKs' handlers would stumble over a delta."""
         if output in self._of:  # the writer's text is the answer
             output = f"msg_{output}"
-        answered = replace(self._known(id), output=output)
-        shown = _outputs(output) if answered.name in CODE_TOOLS else {"output": output}
+        answered = replace(self._known(id), output=output, found=found)
+        shown = _shown_output(answered, output)
         change = self._put(answered, shown)
         told = [] if by == "client" else [change]
         if any(call.output is None for call in change.step.calls):
@@ -214,18 +232,21 @@ class Steps:
         fresh = call.id not in calls
         calls[call.id] = call
         step = self._steps[step.id] = replace(step, calls=tuple(calls.values()))
-        kind = "code_interpreter" if call.name in CODE_TOOLS else "function"
-        if fresh and kind == "code_interpreter":
-            shown = {"input": "", "outputs": []}
+        kind = call.type
+        if fresh and kind != "function":
+            shown = {"input": "", "outputs": []} if kind == "code_interpreter" else {}
         delta = {"index": list(calls).index(call.id), "id": call.id, "type": kind, kind: shown}
         if not fresh:
             del delta["id"]
         return Change("delta", step, [delta])
 
 
-def told(call: ToolCall) -> dict[str, Any]:
-    """A tool call of a step as OpenAI writes it: a program that was run is a `code_interpreter` call."""
-    if call.name in CODE_TOOLS:
+def told(call: ToolCall, *, content: bool = False) -> dict[str, Any]:
+    """A tool call of a step as OpenAI writes it: a program that was run is a `code_interpreter` call, a search of files a
+    `file_search` call, with the `content` that was found where it is asked for."""
+    if call.type == "file_search":
+        return {"id": call.id, "type": "file_search", "file_search": _search(call, content=content)}
+    if call.type == "code_interpreter":
         outputs = [{"type": "logs", "logs": call.output}] if call.output else []
         code = {"input": code_of(call), "outputs": outputs}
         return {"id": call.id, "type": "code_interpreter", "code_interpreter": code}
@@ -235,20 +256,54 @@ def told(call: ToolCall) -> dict[str, Any]:
 
 def code_of(call: ToolCall) -> str:
     """The program of a call, or its arguments where they hold none."""
+    code = _arguments(call).get("code")
+    return code if isinstance(code, str) else call.arguments
+
+
+def _arguments(call: ToolCall) -> Mapping[str, Any]:
+    """A call's arguments; none where they are no JSON object."""
     try:
         arguments = orjson.loads(call.arguments or b"{}")
     except orjson.JSONDecodeError:
-        return call.arguments
-    code = arguments.get("code") if isinstance(arguments, dict) else None
-    return code if isinstance(code, str) else call.arguments
+        return {}
+    return arguments if isinstance(arguments, dict) else {}
 
 
 def _delta(call: ToolCall) -> dict[str, Any]:
     """A whole call as a delta, which numbers what stands in lists."""
     shown = told(call)
-    if call.name in CODE_TOOLS:
+    if call.type == "code_interpreter":
         shown["code_interpreter"].update(_outputs(call.output) if call.output else {})
     return shown
+
+
+def _shown_output(call: ToolCall, output: str) -> dict[str, Any]:
+    """What a delta tells of a call's output."""
+    match call.type:
+        case "code_interpreter":
+            return _outputs(output)
+        case "file_search":
+            return _search(call)
+        case "function":
+            return {"output": output}
+
+
+def _search(call: ToolCall, *, content: bool = False) -> dict[str, Any]:
+    """A search of files: what was looked for, and what was found."""
+    results = [_result(call, found, content=content) for found in call.found]
+    return {"ranking_options": dict(_RANKING), "queries": _queries(call), "results": results}
+
+
+def _result(call: ToolCall, found: Found, *, content: bool) -> dict[str, Any]:
+    told = {"file_id": found.file_id, "file_name": found.name, "score": found.score}
+    if not content:
+        return told
+    return {**told, "content": [{"type": "text", "text": (call.output or "")[found.start : found.end]}]}
+
+
+def _queries(call: ToolCall) -> list[str]:
+    query = _arguments(call).get("query")
+    return [query] if isinstance(query, str) else []
 
 
 def _outputs(output: str) -> dict[str, Any]:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 _HANDED_OVER: Final = ShuttingDown("The server is shutting down. The run goes on: follow it again with Last-Event-ID.")
 
 
-def run_stream(engine: Engine, run: Run, *, opening: bytes = b"", after: Position | None = None) -> EventStream:
+def run_stream(
+    engine: Engine, run: Run, *, opening: bytes = b"", after: Position | None = None, content: bool = False
+) -> EventStream:
     """The events of a run, behind `opening` and what stands before `after` (see `RunEvents`)."""
-    frames = _frames(engine, run, opening, RunEvents(run, after))
+    frames = _frames(engine, run, opening, RunEvents(run, after, content=content))
     return EventStream(frames, frames.aclose, {"openai-version": "2020-10-01"})
 
 

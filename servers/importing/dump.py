@@ -13,7 +13,8 @@ from graph.assistants import Assistant
 from graph.messages import StoredMessage
 from graph.threads import Thread
 from servers.assistants.decode import given, resources
-from servers.errors import ApiError
+from servers.assistants.schema import ToolResources
+from servers.errors import ApiError, BadRequest
 from servers.ids import bare
 from servers.importing.messages import stored
 from servers.importing.order import are_newest_first, oldest_first
@@ -146,8 +147,18 @@ def _by_thread(
 
 
 def _assistant(dumped: DumpedAssistant) -> Assistant:
+    _refuse_new_stores(dumped.tool_resources)
     fields = {key: value for key, value in given(dumped).items() if key not in ("id", "created_at")}
     return Assistant(bare(dumped.id, "asst_"), dumped.created_at * 1000, _said(fields))
+
+
+def _refuse_new_stores(given: ToolResources | None) -> None:
+    """An import makes what is in the dump and nothing by the way. Raises `BadRequest`."""
+    if given and given.file_search and given.file_search.vector_stores:
+        param = "tool_resources.file_search.vector_stores"
+        raise BadRequest(
+            f"Unsupported value for '{param}': an import makes no vector store.", param, "unsupported_value"
+        )
 
 
 def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,5 +167,6 @@ def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _thread(dumped: DumpedThread) -> Thread:
+    _refuse_new_stores(dumped.tool_resources)
     own = resources(dumped.tool_resources) if dumped.tool_resources else {}
     return Thread(bare(dumped.id, "thread_"), dumped.created_at * 1000, dumped.metadata or {}, own)

@@ -14,7 +14,11 @@ from openai import OpenAI
 
 from tests.journeys.server import Server, running
 
-pytestmark = pytest.mark.xdist_group("journeys-trouble")
+pytestmark = [
+    pytest.mark.xdist_group("journeys-trouble"),
+    pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
+]
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "vector-stores.md"
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
@@ -61,6 +65,8 @@ def test_the_guide_works(offline: Server) -> None:
     names: dict[str, Any] = {}
     for program in PROGRAMS:
         exec(program.replace("http://127.0.0.1:8001", offline.url), names)
+    assert "krill" in names["answer"].value
+    assert names["mark"].text.endswith("†whales.txt】")
 
 
 def test_a_batch_outlives_its_process(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from agents.models.json_format import is_json, schema_of
 from agents.models.offline.analyst import PYTHON, analyse
 from agents.models.offline.prompt import Prompt, read
 from agents.models.offline.reply import Reply, Say, Use
-from agents.models.offline.researcher import SEARCH, research
+from agents.models.offline.researcher import FILE_SEARCH, SEARCH, research
 from agents.models.offline.schema import Filler
 from agents.models.offline.supervisor import at_once, lead
 from agents.models.offline.writer import write
@@ -88,10 +88,11 @@ def _in_role(prompt: Prompt, tools: Sequence[ToolSpec], params: Params) -> Reply
     if forced or any(TRANSFER in name for name in offered):
         return lead(prompt, tools, params)
     own = SEARCH if SEARCH in offered else PYTHON if PYTHON in offered else None
+    files = next((name for name in FILE_SEARCH if name in offered), None)
     if own is None:
         return lead(prompt, tools, params) if prompt.task is None else write(prompt)
-    others = [tool for tool in tools if tool.name != own]
-    return _alone(prompt, others, params) or (research(prompt) if own == SEARCH else analyse(prompt))
+    others = [tool for tool in tools if tool.name not in (own, files)]
+    return _alone(prompt, others, params) or (research(prompt, files) if own == SEARCH else analyse(prompt))
 
 
 def _alone(prompt: Prompt, client: Sequence[ToolSpec], params: Params) -> Reply | None:

@@ -1,4 +1,5 @@
-"""The offline model as researcher: searches by the telling words of its task, quotes the sentences that fit."""
+"""The offline model as researcher: searches by the telling words of its task, quotes the sentences that fit. The client's
+files come first; what they do not say, the library may."""
 
 from __future__ import annotations
 
@@ -12,26 +13,37 @@ from agents.models.offline.reply import NOTHING_FOUND, Reply, Say, Use
 from agents.words import telling_words
 
 SEARCH = "search"
-FOUND = "Found in the library on "
+FILE_SEARCH = ("file_search", "team_file_search")
+FOUND_IN_FILES, FOUND_IN_LIBRARY = "Found in the files on ", "Found in the library on "
+FOUND = (FOUND_IN_FILES, FOUND_IN_LIBRARY)
 
 
-def research(prompt: Prompt) -> Reply:
-    """Search; search once more with other words when nothing fits; then report."""
+def research(prompt: Prompt, files: str | None = None) -> Reply:
+    """Search; search once more with other words when nothing fits; then report. `files` is the tool that searches them."""
     subject = _subject(prompt)
     queries = _queries(subject, prompt.request)
-    searches = len(prompt.outputs(SEARCH))
-    if searches < len(queries) and not _report(subject, prompt.outputs(SEARCH), queries[:searches]):
-        return (Use(SEARCH, {"query": queries[searches]}),)
+    for tool in filter(None, (files, SEARCH)):
+        outputs = prompt.outputs(tool)
+        if _report(subject, outputs, queries[: len(outputs)]):
+            break
+        if len(outputs) < len(queries):
+            return (Use(tool, {"query": queries[len(outputs)]}),)
     return Say(found(prompt))
+
+
+def searched(prompt: Prompt) -> bool:
+    """Whether something has been looked up."""
+    return any(prompt.used(name) for name in (*FILE_SEARCH, SEARCH))
 
 
 def found(prompt: Prompt) -> str:
     """What the searches of a prompt have brought: sentences with their marks, or that there is nothing."""
     subject = _subject(prompt)
     queries = _queries(subject, prompt.request)
-    report = _report(subject, prompt.outputs(SEARCH), queries)
+    in_files = _report(subject, [output for name in FILE_SEARCH for output in prompt.outputs(name)], queries)
+    report = in_files or _report(subject, prompt.outputs(SEARCH), queries)
     if report:
-        return f"{FOUND}“{subject[:120]}”:\n\n{report}"
+        return f"{FOUND_IN_FILES if in_files else FOUND_IN_LIBRARY}“{subject[:120]}”:\n\n{report}"
     tried = " and for ".join(f"“{query}”" for query in queries[: max(1, len(prompt.outputs(SEARCH)))])
     return f"{NOTHING_FOUND}“{subject[:120]}”. I searched for {tried}."
 

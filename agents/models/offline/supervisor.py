@@ -13,7 +13,7 @@ from agents.models.offline.intent import Plan, is_question, is_work, plan, topic
 from agents.models.offline.memory import noted, recall, recount
 from agents.models.offline.prompt import Prompt
 from agents.models.offline.reply import ABOUT, Reply, Say, Use, is_empty_handed
-from agents.models.offline.researcher import FOUND, SEARCH, found
+from agents.models.offline.researcher import FILE_SEARCH, FOUND_IN_FILES, FOUND_IN_LIBRARY, SEARCH, found, searched
 from agents.models.offline.talk import talk
 from agents.models.offline.writer import compose
 from agents.models.port import Params, ToolSpec
@@ -27,7 +27,7 @@ _FAILED = re.compile(
 def lead(prompt: Prompt, tools: Sequence[ToolSpec], params: Params) -> Reply:
     """Call who has to work; when all have reported, or nobody has to, answer."""
     transfers = _transfers(tools)
-    client = [tool for tool in tools if tool.name not in transfers.values()]
+    client = [tool for tool in tools if tool.name not in (*transfers.values(), *FILE_SEARCH)]
     uses = client_tools.calls(prompt, client, params)
     said = None if uses or prompt.done else at_once(prompt)
     if said is not None:
@@ -108,7 +108,7 @@ def _subject(prompt: Prompt) -> str:
 
 
 def _inside(name: str) -> bool:
-    return TRANSFER in name or name in (SEARCH, PYTHON)
+    return TRANSFER in name or name in (*FILE_SEARCH, SEARCH, PYTHON)
 
 
 def _findings(prompt: Prompt) -> list[Finding]:
@@ -118,9 +118,9 @@ def _findings(prompt: Prompt) -> list[Finding]:
         for done in prompt.done
         if TRANSFER in done.name and done.output.strip() and not _FAILED.match(done.output)
     ]
-    searched = [Finding("researcher", found(prompt))] if prompt.used(SEARCH) else []
+    looked_up = [Finding("researcher", found(prompt))] if searched(prompt) else []
     worked_out = [Finding("analyst", computed(prompt))] if prompt.used(PYTHON) else []
-    return [*reported, *searched, *worked_out]
+    return [*reported, *looked_up, *worked_out]
 
 
 def _failures(prompt: Prompt) -> Iterator[tuple[str, str]]:
@@ -131,8 +131,9 @@ def _failures(prompt: Prompt) -> Iterator[tuple[str, str]]:
 
 def _section(finding: Finding, several: bool) -> str:
     """An agent's report as part of the answer."""
-    if finding.text.startswith(FOUND):
-        return finding.text.replace(FOUND, "Here is what the library says about ", 1)
+    for opening, place in ((FOUND_IN_FILES, "files say"), (FOUND_IN_LIBRARY, "library says")):
+        if finding.text.startswith(opening):
+            return finding.text.replace(opening, f"Here is what the {place} about ", 1)
     return f"**Analysis.** {finding.text}" if several and finding.agent == "analyst" else finding.text
 
 

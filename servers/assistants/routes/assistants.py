@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -9,6 +11,7 @@ from graph.assistants import Assistant
 from servers.assistants.decode import given, new_assistant
 from servers.assistants.encode import assistant_object, deleted
 from servers.assistants.schema import AssistantFields
+from servers.assistants.stocking import stocking
 from servers.given import Given
 from servers.ids import bare
 from servers.json_body import answer
@@ -20,7 +23,9 @@ router = APIRouter(prefix="/v1/assistants", tags=["Assistants"])
 @router.post("", summary="Create an assistant")
 async def create_assistant(request: Request) -> Response:
     asked = Given(request)
-    assistant = new_assistant(await asked.body(AssistantFields))
+    body = await asked.body(AssistantFields)
+    assistant = new_assistant(body)
+    assistant = replace(assistant, fields=await stocking(asked).of_assistant(assistant.fields, body))
     await asked.service.assistants.create(asked.tenant, assistant)
     return _answer(asked, assistant)
 
@@ -42,8 +47,11 @@ async def get_assistant(request: Request, assistant_id: str) -> Response:
 @router.post("/{assistant_id}", summary="Modify an assistant")
 async def modify_assistant(request: Request, assistant_id: str) -> Response:
     asked = Given(request)
-    changes = given(await asked.body(AssistantFields))
-    return _answer(asked, await asked.service.assistants.modify(asked.tenant, bare(assistant_id, "asst_"), changes))
+    body, id = await asked.body(AssistantFields), bare(assistant_id, "asst_")
+    changes = given(body)
+    await asked.service.assistants.get(asked.tenant, id)
+    changes = await stocking(asked).of_assistant(changes, body)
+    return _answer(asked, await asked.service.assistants.modify(asked.tenant, id, changes))
 
 
 @router.delete("/{assistant_id}", summary="Delete an assistant")

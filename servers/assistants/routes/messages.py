@@ -11,6 +11,7 @@ from graph.messages import StoredMessage
 from servers.assistants.decode import message
 from servers.assistants.encode import deleted, message_object
 from servers.assistants.schema import CreateMessage, ModifyMetadata
+from servers.assistants.stocking import stocking
 from servers.given import Given
 from servers.ids import bare
 from servers.json_body import answer
@@ -23,8 +24,10 @@ router = APIRouter(prefix="/v1/threads/{thread_id}/messages", tags=["Assistants"
 async def create_message(request: Request, thread_id: str) -> Response:
     asked = Given(request)
     said = message(await asked.body(CreateMessage))
-    thread = bare(thread_id, "thread_")
-    await asked.service.engine.threads.add(asked.tenant, thread, said)
+    thread, threads = bare(thread_id, "thread_"), asked.service.engine.threads
+    if said.attachments:
+        await stocking(asked).attach(threads, await threads.get(asked.tenant, thread), [said])
+    await threads.add(asked.tenant, thread, said)
     return answer(message_object(said, thread))
 
 

@@ -16,6 +16,7 @@ from graph.journal import Position
 from graph.messages import StoredMessage
 from graph.request import RunRequest
 from graph.run import Run
+from graph.threads import Thread
 from servers.assistants.decode import message, outputs, run_request
 from servers.assistants.encode import POLL_MS, run_object, step_object, thread_object
 from servers.assistants.events import opening
@@ -29,6 +30,7 @@ from servers.assistants.schema import (
     ToolResources,
 )
 from servers.assistants.steps import Step, Steps
+from servers.assistants.stocking import stocking, stores_of
 from servers.assistants.stream import run_stream
 from servers.context import context_of
 from servers.errors import BadRequest, NotFoundHere
@@ -38,6 +40,7 @@ from servers.json_body import answer
 from servers.pages import Held, envelope, single
 
 router = APIRouter(prefix="/v1/threads", tags=["Assistants"])
+CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 POLLING = {"openai-poll-after-ms": str(POLL_MS)}
 
 
@@ -48,7 +51,7 @@ async def create_thread_and_run(request: Request) -> Response:
     assistant = await _assistant(asked, body.assistant_id)
     thread = await made(asked, _thread(body.thread, body.tool_resources))
     try:
-        run = await _started(asked, body, assistant, thread.id)
+        run = await _started(asked, body, assistant, thread)
     except Exception:  # nothing is left of a request that was refused
         await asked.service.engine.threads.delete(asked.tenant, thread.id)
         raise
@@ -57,14 +60,16 @@ async def create_thread_and_run(request: Request) -> Response:
 
 @router.post("/{thread_id}/runs", summary="Create a run")
 async def create_run(request: Request, thread_id: str) -> Response:
-    asked = Given(request)
+    asked, content = Given(request), includes_content(request)
     body = await asked.body(CreateRun)
     id = bare(thread_id, "thread_")
-    await asked.service.engine.threads.get(asked.tenant, id)
+    threads = asked.service.engine.threads
+    thread = await threads.get(asked.tenant, id)
     assistant = await _assistant(asked, body.assistant_id)
     said = [message(each) for each in body.additional_messages or ()]
-    run = await _started(asked, body, assistant, id, said)
-    return _begun(asked, run, stream=bool(body.stream))
+    thread = await stocking(asked).attach(threads, thread, said)
+    run = await _started(asked, body, assistant, replace(thread, id=id), said)
+    return _begun(asked, run, stream=bool(body.stream), content=content)
 
 
 @router.get("/{thread_id}/runs", summary="List a thread's runs")
@@ -119,47 +124,59 @@ async def submit_tool_outputs(request: Request, thread_id: str, run_id: str) -> 
 @router.get("/{thread_id}/runs/{run_id}/steps", summary="List a run's steps")
 async def list_steps(request: Request, thread_id: str, run_id: str) -> Response:
     asked = Given(request)
+    content = includes_content(request)
     run, steps = await _steps(asked, thread_id, run_id)
     page = await asked.page(Held(steps, attrgetter("id")))
-    return answer(envelope([step_object(each, run) for each in page.items], has_more=page.has_more))
+    data = [step_object(each, run, content=content) for each in page.items]
+    return answer(envelope(data, has_more=page.has_more))
 
 
 @router.get("/{thread_id}/runs/{run_id}/steps/{step_id}", summary="Retrieve a run step")
 async def get_step(request: Request, thread_id: str, run_id: str, step_id: str) -> Response:
+    content = includes_content(request)
     run, steps = await _steps(Given(request), thread_id, run_id)
     step = next((each for each in steps if each.id == step_id), None)
     if step is None:
         raise NotFoundHere(f"No run step found with id '{step_id:.100}'.")
-    return answer(step_object(step, run))
+    return answer(step_object(step, run, content=content))
 
 
 async def _started(
     asked: Given,
     body: CreateRun | CreateThreadAndRun,
     assistant: Assistant,
-    thread_id: str,
+    thread: Thread,
     said: Sequence[StoredMessage] = (),
 ) -> Run:
     """The run that a body asks for, accepted. Raises `BadRequest` where another one is at work on the thread."""
-    request = await _asked_for(asked, body, assistant, thread_id)
+    request = await _asked_for(asked, body, assistant, thread)
     try:
         run = await asked.service.engine.start(request, said)
     except ConversationBusy as busy:
         if busy.run_id is None:
             raise
-        raise BadRequest(f"Thread thread_{thread_id} already has an active run run_{busy.run_id}.") from None
+        raise BadRequest(f"Thread thread_{thread.id} already has an active run run_{busy.run_id}.") from None
     context = context_of(asked.request.scope)
     context.run_id, context.lasting = run.id, True
     return run
 
 
 async def _asked_for(
-    asked: Given, body: CreateRun | CreateThreadAndRun, assistant: Assistant, thread_id: str
+    asked: Given, body: CreateRun | CreateThreadAndRun, assistant: Assistant, thread: Thread
 ) -> RunRequest:
     routing = asked.service.routing
     model = body.model or assistant.fields.get("model")
     route = await routing.resolve_or_default(model)
-    return run_request(body, assistant, tenant=asked.tenant, thread_id=thread_id, route=route, default=routing.default)
+    own = assistant.fields.get("tool_resources") or {}
+    return run_request(
+        body,
+        assistant,
+        tenant=asked.tenant,
+        thread_id=thread.id,
+        route=route,
+        default=routing.default,
+        stores=list(dict.fromkeys([*stores_of(own), *stores_of(thread.tool_resources)])),
+    )
 
 
 def _thread(body: CreateThread | None, own: ToolResources | None) -> CreateThread:
@@ -172,10 +189,12 @@ async def _assistant(asked: Given, id: str) -> Assistant:
     return await asked.service.assistants.get(asked.tenant, bare(id, "asst_"))
 
 
-def _begun(asked: Given, run: Run, *, stream: bool, thread: dict[str, Any] | None = None) -> Response:
+def _begun(
+    asked: Given, run: Run, *, stream: bool, thread: dict[str, Any] | None = None, content: bool = False
+) -> Response:
     if not stream:
         return answer(run_object(run), POLLING)
-    return run_stream(asked.service.engine, run, opening=opening(run, thread))
+    return run_stream(asked.service.engine, run, opening=opening(run, thread), content=content)
 
 
 def _followed(asked: Given, run: Run, after: Position | None) -> Response:
@@ -198,6 +217,16 @@ async def _steps(asked: Given, thread_id: str, run_id: str) -> tuple[Run, Sequen
     for event in await asked.service.engine.journal(asked.tenant, run.id):
         steps.apply(event)
     return run, steps.all
+
+
+def includes_content(request: Request) -> bool:
+    """Whether the query asks for what searches of files have found. Raises `BadRequest` for anything else it asks for."""
+    asked = [*request.query_params.getlist("include"), *request.query_params.getlist("include[]")]
+    for each in asked:
+        if each != CONTENT:
+            message = f"Invalid value for 'include': {each!r:.100}. Supported values are: '{CONTENT}'."
+            raise BadRequest(message, "include", "invalid_value")
+    return bool(asked)
 
 
 def _last_event(request: Request) -> Position | None:

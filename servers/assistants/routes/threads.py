@@ -12,6 +12,7 @@ from graph.threads import Thread
 from servers.assistants.decode import new_thread, resources
 from servers.assistants.encode import branch_object, deleted, thread_object
 from servers.assistants.schema import CreateThread, ModifyThread
+from servers.assistants.stocking import stocking
 from servers.given import Given
 from servers.ids import bare
 from servers.json_body import answer
@@ -36,9 +37,11 @@ async def get_thread(request: Request, thread_id: str) -> Response:
 async def modify_thread(request: Request, thread_id: str) -> Response:
     asked = Given(request)
     body = await asked.body(ModifyThread)
-    own = None if body.tool_resources is None else resources(body.tool_resources)
-    threads = asked.service.engine.threads
-    return answer(thread_object(await threads.modify(asked.tenant, bare(thread_id, "thread_"), body.metadata, own)))
+    threads, id = asked.service.engine.threads, bare(thread_id, "thread_")
+    await threads.get(asked.tenant, id)
+    given = body.tool_resources
+    own = None if given is None else await stocking(asked).with_new(resources(given), given)
+    return answer(thread_object(await threads.modify(asked.tenant, id, body.metadata, own)))
 
 
 @router.delete("/{thread_id}", summary="Delete a thread; a run at work on it is cancelled")
@@ -63,4 +66,5 @@ async def list_branches(request: Request, thread_id: str) -> Response:
 async def made(asked: Given, body: CreateThread) -> Thread:
     """A new thread as a body says."""
     thread, said = new_thread(body)
+    thread = await stocking(asked).of_thread(thread, body, said)
     return await asked.service.engine.threads.create(asked.tenant, thread, said)

@@ -10,7 +10,8 @@ from graph.ids import bare_file_id
 from graph.vector_stores.filters import Comparison, Compound, Filter
 from graph.vector_stores.search import Wanted, rewritten
 from graph.vector_stores.stores import Attachment, new_store
-from graph.vector_stores.values import Chunking, VectorStore
+from graph.vector_stores.values import VectorStore
+from servers.chunking import chunking
 from servers.resources.vector_stores import schema as wire
 
 
@@ -53,12 +54,6 @@ def batch(body: wire.CreateBatch) -> Sequence[wire.AttachFile]:
         )
         for id in body.file_ids or ()
     ]
-
-
-def chunking(strategy: wire.AutoChunking | wire.StaticChunking | None) -> Chunking:
-    if isinstance(strategy, wire.StaticChunking):
-        return Chunking(strategy.static.max_chunk_size_tokens, strategy.static.chunk_overlap_tokens)
-    return Chunking()
 
 
 def wanted(body: wire.Search) -> Wanted:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
+from servers.chunking import ChunkingStrategy
 from servers.errors import BadRequest
 from servers.invalid import by_type
 from servers.metadata import Metadata
@@ -24,36 +25,6 @@ class ExpiresAfter(Wire):
 
     anchor: Literal["last_active_at"]
     days: int = Field(ge=1, le=365)
-
-
-class AutoChunking(Wire):
-    type: Literal["auto"]
-
-
-class StaticSizes(Wire):
-    max_chunk_size_tokens: int = Field(ge=100, le=4096)
-    chunk_overlap_tokens: int = Field(ge=0)
-
-    @model_validator(mode="after")
-    def _half_at_most(self) -> Self:
-        if self.chunk_overlap_tokens * 2 > self.max_chunk_size_tokens:
-            param = "chunking_strategy.static.chunk_overlap_tokens"
-            raise BadRequest(
-                f"Invalid value for '{param}': it must be at most half of 'max_chunk_size_tokens'.",
-                param,
-                "invalid_value",
-            )
-        return self
-
-
-class StaticChunking(Wire):
-    type: Literal["static"]
-    static: StaticSizes
-
-
-ChunkingStrategy = Annotated[
-    Annotated[AutoChunking, Tag("~auto")] | Annotated[StaticChunking, Tag("~static")], Discriminator(by_type)
-]
 
 
 def _attributes(given: dict[str, str | bool | float]) -> dict[str, str | bool | float]:
