@@ -72,7 +72,7 @@ class Backend:
         models = await self._models()
         library = self._library()
         tools = await self._tools()
-        knowledge = await self._open_knowledge(storage)
+        knowledge = await self.open_knowledge(storage)
         return await self._service(storage, models, library, tools, knowledge)
 
     async def drain(self, seconds: float) -> None:
@@ -130,8 +130,8 @@ class Backend:
             await tools.settled(_SETTLED)
         return tools
 
-    async def _open_knowledge(self, storage: Storage) -> Knowledge:
-        """The vector stores. What their searches need is kept beside a database that is a file, by the server of it."""
+    async def open_knowledge(self, storage: Storage) -> Knowledge:
+        """The vector stores, for who needs nothing else. What their searches need is kept beside a database that is a file, by the server of it."""
         from graph.vector_stores.knowledge import Knowledge
 
         s = self._settings
@@ -164,6 +164,7 @@ class Backend:
         from graph.files import Files
         from graph.tokens import open_tokenizer
         from graph.uploads import Uploads
+        from graph.vector_stores.library import Shelves, StoredLibrary
         from servers.mcp.host import Host
         from servers.routing import routing
         from servers.service import Service
@@ -175,7 +176,7 @@ class Backend:
             storage=storage,
             models=models,
             tokenizer=tokenizer,
-            library=library,
+            library=Shelves(library, StoredLibrary(knowledge)),
             settings=_engine_settings(s),
             crew=crew,
             run_files=partial(knowledge.of_run, window=s.max_context_tokens),

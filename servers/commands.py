@@ -71,6 +71,34 @@ def import_(
     raise typer.Exit(import_dump(configured, file, tenant))
 
 
+library = typer.Typer(help="The documents that the researcher looks things up in.", no_args_is_help=True)
+commands.add_typer(library, name="library")
+
+
+@library.command()
+def add(path: Annotated[Path, typer.Argument(help="A file, or a folder.", exists=True)]) -> None:
+    """Add documents, or add them anew where they have changed. A server need not be stopped."""
+    from servers.terminal import library as work
+
+    raise typer.Exit(work.add(settings.load(), path))
+
+
+@library.command("list")
+def show() -> None:
+    """List the documents that were added."""
+    from servers.terminal import library as work
+
+    raise typer.Exit(work.show(settings.load()))
+
+
+@library.command()
+def remove(names: Annotated[list[str], typer.Argument(help="Documents, as `list` calls them.")]) -> None:
+    """Remove documents."""
+    from servers.terminal import library as work
+
+    raise typer.Exit(work.remove(settings.load(), names))
+
+
 @commands.command()
 def migrate() -> None:
     """Bring the storage to this version's schema. Nobody may be using it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,7 +49,7 @@ def read_folder(root: Path) -> Iterator[Document]:
     Raises `OSError` when the folder itself can't be read.
     """
     inside = root.resolve(strict=True)
-    for path in _files(inside):
+    for path in files_in(inside):
         try:
             document = _read(inside, path)
         except Exception as error:  # a file's own fault, whatever it is, must not cost the others
@@ -90,11 +90,14 @@ def _wide(data: bytes) -> str | None:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
-def _files(inside: Path) -> Iterator[Path]:
+def files_in(inside: Path, endings: Collection[str] = FORMATS, largest: int | None = MAX_BYTES) -> Iterator[Path]:
+    """The regular files of a folder that end so and are not too large, in the order of their paths, without hidden ones and
+    links that lead outside. What is left out is named in the log. Raises `OSError` for a folder that can't be read."""
+    refuse = _refuse_file(inside, endings, largest)
     os.scandir(inside).close()  # os.walk says nothing about a top folder that can't be read
     for folder, folders, names in os.walk(inside, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if _keep(Path(folder, name), _refuse_folder))
-        yield from (Path(folder, name) for name in sorted(names) if _keep(Path(folder, name), _refuse_file(inside)))
+        yield from (Path(folder, name) for name in sorted(names) if _keep(Path(folder, name), refuse))
 
 
 def _read(inside: Path, path: Path) -> Document | None:
@@ -135,23 +138,25 @@ def _refuse_folder(path: Path) -> str | None:
     return "a link to a folder" if path.is_symlink() else None
 
 
-def _refuse_file(inside: Path) -> Callable[[Path], str | None]:
+def _refuse_file(inside: Path, endings: Collection[str], largest: int | None) -> Callable[[Path], str | None]:
     def refuse(path: Path) -> str | None:
         if path.name.startswith("."):
             return "hidden"
         if path.is_symlink() and not path.resolve(strict=True).is_relative_to(inside):
             return "a link that leads outside"
-        if path.suffix.lower() not in FORMATS:
+        if path.suffix.lower() not in endings:
             return f"no text format ({path.suffix})"
-        return _refuse_content(path.stat())
+        return _refuse_content(path.stat(), largest)
 
     return refuse
 
 
-def _refuse_content(status: os.stat_result) -> str | None:
+def _refuse_content(status: os.stat_result, largest: int | None) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return "no regular file"
-    return f"larger than {MAX_BYTES // 1024 // 1024} MB" if status.st_size > MAX_BYTES else None
+    if largest is None or status.st_size <= largest:
+        return None
+    return f"larger than {largest // 1024 // 1024} MB"
 
 
 def _unreadable(error: OSError) -> None:

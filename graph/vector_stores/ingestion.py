@@ -32,6 +32,7 @@ _SWEEP_EVERY: Final = 3.0
 _LATER_MS: Final = 10_000
 _TOGETHER: Final = 64
 _LISTED: Final = 100
+_ALL: Final = 100_000
 
 
 class Ingestion:
@@ -76,9 +77,9 @@ class Ingestion:
         for reader in self._all_readers:
             await reader.close()
 
-    async def drained(self) -> None:
-        """Read what is due here and now, all of it, without the background."""
-        while await self._take():
+    async def drained(self, tenant: str | None = None) -> None:
+        """Read what is due here and now, of a tenant or of all, without the background."""
+        while await self._take(tenant):
             await asyncio.gather(*(task for _, task in self._busy.values()))
 
     async def _watch(self) -> None:
@@ -98,9 +99,10 @@ class Ingestion:
         while await self._take():
             pass
 
-    async def _take(self) -> bool:
+    async def _take(self, of: str | None = None) -> bool:
         """Begin to read what is due, as there is room for it; whether there was any."""
-        due = [each for each in await self._stores.pending(_LISTED) if each not in self._busy]
+        listed = _LISTED if of is None else _ALL
+        due = [each for each in await self._stores.pending(listed) if each not in self._busy and of in (None, each[0])]
         taken = False
         for tenant, key in due:
             await self._free.acquire()

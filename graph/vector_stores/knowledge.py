@@ -51,11 +51,11 @@ class Knowledge:
         self._ingestion = self._reading(lease)
         self._ingestion.start()
 
-    async def drain(self, lease: Lease) -> None:
-        """Read here and now all that waits to be read."""
+    async def drain(self, lease: Lease, tenant: str | None = None) -> None:
+        """Read here and now all that waits to be read, of a tenant or of all."""
         reading = self._reading(lease)
         try:
-            await reading.drained()
+            await reading.drained(tenant)
         finally:
             await reading.stop()
 

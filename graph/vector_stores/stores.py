@@ -84,8 +84,9 @@ class VectorStores:
         found = await self.storage.get_many(tenant, FILE, [key_of(id, file_id) for file_id in file_ids])
         return {documents.file_of(document).file_id for document in found}
 
-    async def settled(self, tenant: str, ids: Sequence[str], seconds: float) -> None:
-        """Return when nothing in these stores is waiting to be read, after so many seconds at the latest."""
+    async def settled(self, tenant: str, ids: Sequence[str], seconds: float | None) -> None:
+        """Return when nothing in these stores is waiting to be read, after so many seconds at the latest; None = however long it
+        takes."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
@@ -176,6 +177,16 @@ class VectorStores:
         return Listing(
             self.storage, tenant, FILE, documents.file_of, id, wanted=None if every else wanted, scope=f"{id}/"
         )
+
+    async def every_file(self, tenant: str, id: str, status: FileStatus | None = None) -> AsyncIterator[StoreFile]:
+        """The files of a store, oldest first, however many there are."""
+        after, listing = None, self.files(tenant, id, status)
+        while files := await listing.read("asc", after, None, _PAGE):
+            for file in files:
+                yield file
+            after = await listing.position(files[-1].file_id)
+            if after is None:  # it has just gone for good
+                return
 
     async def file(self, tenant: str, id: str, file_id: str) -> StoreFile:
         file, _ = await self._load_file(tenant, id, file_id)

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 _OPEN: Final = 32
 _THREADS: Final = 2
-_PAGE: Final = 100
 
 
 @dataclass(slots=True)
@@ -78,7 +77,7 @@ class FtsIndex:
         if await self._run(lambda: database.revision) == store.revision:
             return
         held = dict(await self._run(database.files))
-        async for file in self._completed(tenant, store.id):
+        async for file in self._stores.every_file(tenant, store.id, "completed"):
             known = held.pop(file.file_id, None)
             if known is None or known[0] != file.revision:
                 await self._run(database.put, file, await self._chunks(tenant, file))
@@ -87,15 +86,6 @@ class FtsIndex:
         if held:
             await self._run(database.remove, list(held))
         await self._run(database.settle, store.revision)
-
-    async def _completed(self, tenant: str, id: str) -> AsyncIterator[StoreFile]:
-        after, listing = None, self._stores.files(tenant, id, "completed")
-        while files := await listing.read("asc", after, None, _PAGE):
-            for file in files:
-                yield file
-            after = await listing.position(files[-1].file_id)
-            if after is None:  # it has just gone; the store's revision has grown, and the next search sees it
-                return
 
     async def _chunks(self, tenant: str, file: StoreFile) -> list[Chunk]:
         return [chunk async for some in self._stores.chunks(tenant, file) for chunk in some]
