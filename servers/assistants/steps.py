@@ -47,7 +47,7 @@ class ToolCall:
         """What OpenAI calls it: the client's calls are functions, whatever their names."""
         if self.own and self.name in FILE_TOOLS:
             return "file_search"
-        return "code_interpreter" if self.name in CODE_TOOLS else "function"
+        return "code_interpreter" if self.own and self.name in CODE_TOOLS else "function"
 
 
 @dataclass(frozen=True, slots=True)

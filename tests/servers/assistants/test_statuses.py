@@ -95,6 +95,18 @@ async def test_outputs_that_are_wrong_missing_or_doubled(desk: Desk, given: dict
     assert (await desk.over(path))["status"] == "completed"
 
 
+async def test_a_function_of_the_client_s_stays_one_whatever_its_name(desk: Desk) -> None:
+    python = {"type": "function", "function": {"name": "python", "parameters": {"type": "object", "properties": {}}}}
+    desk.play(Reply(calls=[("python", {"code": "1 + 1"})]), "Two.")
+    path = await desk.running(tools=[python])
+    asked = (await desk.over(path))["required_action"]["submit_tool_outputs"]["tool_calls"]
+    await desk.post(f"{path}/submit_tool_outputs", **outputs((asked[0]["id"], "2")))
+    await desk.over(path)
+    [*_, step] = (await desk.get(f"{path}/steps"))["data"]
+    [call] = step["step_details"]["tool_calls"]
+    assert (call["type"], call["function"]["output"]) == ("function", "2")
+
+
 async def test_outputs_that_two_submit_at_once_are_taken_once(desk: Desk) -> None:
     path, calls = await desk.waiting()
     given = outputs(*((id, "sun") for id in calls))
