@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import math
 from array import array
 from base64 import b64decode
@@ -13,12 +11,9 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from agents.models.faults import may_pass, report
 from agents.models.openai import OpenAI
-from agents.models.port import ModelError, ModelUnavailable
+from agents.models.port import ModelUnavailable
 from agents.models.provider import ModelNotConfigured, ModelSettings
-
-logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 64  # texts in one request
 
@@ -48,24 +43,13 @@ class OpenAIEmbeddings:
 
     async def _some(self, texts: Sequence[str]) -> Sequence[bytes]:
         body = orjson.dumps({"model": self._model, "input": texts, "encoding_format": "base64"})
-        failures = 0
-        while True:
-            try:
-                return _embeddings(await self._asked(body), len(texts))
-            except ModelError as error:
-                self._server.mask(error)
-                failures += 1
-                wait = self._server.backoff.wait(failures, error.retry_after) if may_pass(error) else None
-                report(logger, self.name, error, "giving up" if wait is None else f"trying again in {wait:.2f} s")
-                if wait is None:
-                    raise
-            await asyncio.sleep(wait)
+        return await self._server.tried(self.name, lambda: self._asked(body, len(texts)))
 
-    async def _asked(self, body: bytes) -> bytes:
+    async def _asked(self, body: bytes, count: int) -> Sequence[bytes]:
         response = await self._server.post(body, stream=False, url=self._url)
         async with response:
             try:
-                return await response.read()
+                return _embeddings(await response.read(), count)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise ModelUnavailable("The answer of the embedding model was cut off.") from error
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import aiohttp
 from yarl import URL
@@ -33,6 +34,9 @@ _SETTLE = 0.25  # seconds that a finished answer may take to end its connection'
 _LARGE = 2**20  # bytes; above, aiohttp wants a file, from which it sends in slices
 
 
+T = TypeVar("T")
+
+
 class OpenAI:
     """A server that speaks OpenAI's wire: one session for all of its models, opened at first use in the running loop.
 
@@ -53,9 +57,21 @@ class OpenAI:
         self._streamed = _timeout(settings, settings.silence_timeout)
         self._plain = _timeout(settings, settings.answer_timeout)
 
-    @property
-    def backoff(self) -> Backoff:
-        return Backoff(self._settings.retries, self._settings.backoff)
+    async def tried(self, model: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What an attempt gives; it is made again, after a wait, where that can help. Raises the last one's `ModelError`,
+        without our key."""
+        backoff, failures = Backoff(self._settings.retries, self._settings.backoff), 0
+        while True:
+            try:
+                return await attempt()
+            except ModelError as error:
+                self.mask(error)
+                failures += 1
+                wait = backoff.wait(failures, error.retry_after) if may_pass(error) else None
+                report(logger, model, error, "giving up" if wait is None else f"trying again in {wait:.2f} s")
+                if wait is None:
+                    raise
+            await asyncio.sleep(wait)
 
     @property
     def silence(self) -> float:
@@ -191,18 +207,7 @@ class OpenAIModel:
 
     async def _begin(self, body: bytes, stream: bool) -> tuple[_Reading, Sequence[Piece]]:
         """The answer and its first pieces. What fails before these may be tried again."""
-        failures = 0
-        while True:
-            try:
-                return await self._try(body, stream)
-            except ModelError as error:
-                self._server.mask(error)
-                failures += 1
-                wait = self._server.backoff.wait(failures, error.retry_after) if may_pass(error) else None
-                report(logger, self.name, error, "giving up" if wait is None else f"trying again in {wait:.2f} s")
-                if wait is None:
-                    raise
-            await asyncio.sleep(wait)
+        return await self._server.tried(self.name, lambda: self._try(body, stream))
 
     async def _try(self, body: bytes, stream: bool) -> tuple[_Reading, Sequence[Piece]]:
         response = await self._server.post(body, stream)
