@@ -186,7 +186,7 @@ class Backend:
         self._engine, self._mcp = engine, Host(engine, crew, s)
         self._closers.push_async_callback(self._mcp.close)
         if self._alone:
-            await engine.open()
+            await engine.open(alone=not storage.shared)
             knowledge.start(engine.lease)
         names = routing(s, models.find, crew.names)
         files = Files(storage)

@@ -20,6 +20,8 @@ Undo = Callable[[], None]
 class MemoryStorage(WithBlobs):
     """The port over dictionaries. A commit never yields to the loop, so it is seen whole or not at all."""
 
+    shared = False
+
     def __init__(self, url: str = "memory://", blob_url: str | None = None) -> None:
         super().__init__(Blobs(blob_url or "memory://"))
         self._shelves: defaultdict[tuple[str, str], _Shelf] = defaultdict(_Shelf)

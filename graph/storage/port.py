@@ -110,7 +110,9 @@ class UnknownScheme(StorageError):
 
 
 class Storage(Protocol):
-    """A backend. Opened once per process, used from one event loop."""
+    """A backend. Opened once per process, used from one event loop. `shared`: several processes may serve it together."""
+
+    shared: bool
 
     async def open(self, *, claim: bool = False) -> None:
         """Connect and check the schema version. `claim`: be the only server on this store, where the backend is for one

@@ -28,6 +28,8 @@ ON_THE_LOOP = 100  # rows or writes that are worth no thread
 class SqliteStorage(WithBlobs):
     """One file for one server; commands may read and write beside it. Blobs lie in `<stem>-files` beside the file."""
 
+    shared = False
+
     def __init__(self, url: str, blob_url: str | None = None) -> None:
         location = Location.of(url)
         super().__init__(Blobs(blob_url or location.blob_url))

@@ -1,0 +1,52 @@
+"""The port of a sandbox: where programs that a model wrote are run, apart from everything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+DATA: Final = "/mnt/data"
+"""Where a program finds the files that its run was given, and puts those that it makes: as in OpenAI's code interpreter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that a program has made or changed: its name, without a folder, and where its bytes are until the session's
+    next program or its end."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a program: what it printed, then the value of its last expression. An `error` says, for the model to
+    read, why it failed or which limit has stopped it. `afresh`: the state of earlier programs is lost."""
+
+    text: str
+    status: Literal["ok", "error"] = "ok"
+    written: tuple[Written, ...] = ()
+    afresh: bool = False
+
+
+class Session(Protocol):
+    """One program after the other; each finds the names and the files that those before it have left. Cancelling a `run`
+    ends the program at once, and the session's state with it."""
+
+    async def run(self, code: str) -> Ran: ...
+
+    async def close(self) -> None:
+        """End whatever is still there of it."""
+
+
+class Sandbox(Protocol):
+    """Runs untrusted programs: no file but those in `DATA`, no network, no environment, no other process, and limits on
+    time, memory, output and files. `guide` tells a model what its programs may use."""
+
+    guide: str
+
+    async def open(self, files: Path) -> Session:
+        """A session that shows the files in a folder, which programs can read and never change."""
+
+    async def close(self) -> None: ...
