@@ -5,13 +5,13 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import assert_never
 
 from graph.storage.blobs import Blobs, WithBlobs
-from graph.storage.port import Append, Conflict, Delete, Document, Drop, Order, Put, Write
+from graph.storage.port import Append, Conflict, Delete, Document, Drop, Entry, Filed, Order, Put, Stored, Write
 from graph.storage.waiters import LogKey, Waiters
 
 Undo = Callable[[], None]
@@ -92,6 +92,16 @@ class MemoryStorage(WithBlobs):
         waiting = self._due.get(kind, {})
         reached = ((when, key) for key, when in waiting.items() if when[0] <= until)
         return [key for _, key in heapq.nsmallest(max(limit, 0), reached)]
+
+    async def everything(self) -> AsyncIterator[Stored]:
+        for (tenant, kind), shelf in tuple(self._shelves.items()):
+            waiting = self._due.get(kind, {})
+            for document in tuple(shelf.between(None, None, None, backwards=False)):
+                due = waiting.get((tenant, document.id))
+                yield Filed(tenant, kind, document, due[0] if due else None)
+        for (tenant, log), entries in tuple(self._logs.items()):
+            for position, body in enumerate(tuple(entries), 1):
+                yield Entry(tenant, log, position, body)
 
     def _shelf(self, tenant: str, kind: str) -> _Shelf:
         return self._shelves.get((tenant, kind), _EMPTY)

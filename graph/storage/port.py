@@ -2,7 +2,7 @@
 
 What every backend promises, and `tests/graph/storage/test_contract.py` asks of each:
 
-- Everything lives under a tenant; no operation but `due` sees two of them.
+- Everything lives under a tenant; no operation but `due` and `everything` sees two of them.
 - `commit` is all or nothing and in order. Whoever reads after it returned sees all of it.
 - A document's `sequence` is given at its first write, grows with every new document of the store, never changes and
   is the only order there is. Its `version` starts at 1 and grows by one at every write.
@@ -38,6 +38,29 @@ class Document:
     version: int
     body: bytes
     label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A document with all that it was put with, as `Storage.everything` tells it."""
+
+    tenant: str
+    kind: str
+    document: Document
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a log, as `Storage.everything` tells it."""
+
+    tenant: str
+    log: str
+    position: int
+    body: bytes
+
+
+Stored = Filed | Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +174,13 @@ class Storage(Protocol):
 
     async def due(self, kind: str, until: int, limit: int = 100) -> list[tuple[str, str]]:
         """(tenant, id) of documents whose `due` is at most `until`, earliest first, of all tenants."""
+
+    def everything(self) -> AsyncIterator[Stored]:
+        """All documents and logs of all tenants, for who moves them elsewhere, a few in memory at a time.
+
+        Documents first, those of one kind of one tenant in the order of their sequences. Then the logs, one after the
+        other, each from its first entry to its last. What is written meanwhile may be missing.
+        """
 
     async def put_blob(self, tenant: str, key: str, data: bytes | AsyncIterator[bytes]) -> int:
         """Store bytes under a key, replacing what was there; returns how many."""

@@ -7,12 +7,12 @@ lists, scans and commits of many writes go to a thread with a connection of its 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
 from graph.storage.blobs import Blobs, WithBlobs
-from graph.storage.port import Append, Document, Order, StorageError, Write
-from graph.storage.sqlite import documents, logs
+from graph.storage.port import Append, Document, Order, StorageError, Stored, Write
+from graph.storage.sqlite import documents, logs, whole
 from graph.storage.sqlite.database import Database
 from graph.storage.sqlite.location import Location
 from graph.storage.sqlite.names import Names
@@ -117,6 +117,19 @@ class SqliteStorage(WithBlobs):
             return [] if number is None else documents.due(connection, number, until, limit)
 
         return await self._listed(rows, limit)
+
+    async def everything(self) -> AsyncIterator[Stored]:
+        async for document in self._paged(whole.documents):
+            yield document
+        async for entry in self._paged(whole.entries):
+            yield entry
+
+    async def _paged(self, page: Callable[[sqlite3.Connection, int], list[tuple[int, T]]]) -> AsyncIterator[T]:
+        after = 0
+        while found := await self._database.in_thread(page, after):
+            after = found[-1][0]
+            for _, each in found:
+                yield each
 
     async def _listed(self, rows: Callable[[sqlite3.Connection, int], list[T]], limit: int) -> list[T]:
         """A short list from the loop; one that turns out to be long from a thread."""

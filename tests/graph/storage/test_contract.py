@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from graph.storage import Append, Conflict, Delete, Document, Drop, Order, Put, Storage
+from graph.storage import Append, Conflict, Delete, Document, Drop, Entry, Filed, Order, Put, Storage
 
 STRANGE = [
     "",
@@ -345,3 +345,40 @@ async def test_a_large_body(store: Storage) -> None:
     assert document is not None
     assert document.body == body
     assert [entry for _, entry in await store.read("t", "log")] == [body, b"", body]
+
+
+async def test_everything_is_told_of_all_tenants(store: Storage) -> None:
+    assert [stored async for stored in store.everything()] == []
+    await store.commit("t", Put("k", "a", b"1", "p", label="l", due=7), Append("log", (b"1", b"", b"3")))
+    await store.commit("u", Put("k", "a", b"2"), Append("log", (b"u",)), Append("dropped", (b"x",)))
+    await store.commit("t", Put("k", "b", b"3"), Put("k", "gone", b""), Put("k", "a", b"4", "q", label="m", due=8))
+    await store.commit("t", Delete("k", "gone"), Append("log", (b"4",)), Put("other", "", b""))
+    await store.commit("u", Drop("dropped"))
+    told = [stored async for stored in store.everything()]
+    filed = [each for each in told if isinstance(each, Filed)]
+    assert told[: len(filed)] == filed
+    for tenant, kind, names in [("t", "k", "ab"), ("u", "k", "a"), ("t", "other", [""])]:
+        of_kind = [each for each in filed if (each.tenant, each.kind) == (tenant, kind)]
+        assert [each.document for each in of_kind] == await store.get_many(tenant, kind, list(names))
+        assert [each.due for each in of_kind] == ([8, None] if (tenant, kind) == ("t", "k") else [None])
+    assert len(filed) == 4
+    of_t = [Entry("t", "log", position, body) for position, body in enumerate((b"1", b"", b"3", b"4"), 1)]
+    of_u = [Entry("u", "log", 1, b"u")]
+    assert told[len(filed) :] in (of_t + of_u, of_u + of_t)
+
+
+async def test_everything_of_much(store: Storage) -> None:
+    names = [f"{number:04}" for number in range(1200)]
+    for start in range(0, len(names), 300):
+        await store.commit("t", *(Put("k", name, name.encode()) for name in names[start : start + 300]))
+    for log in ("one", "two"):
+        await store.commit("t", Append(log, tuple(name.encode() for name in names[:700])))
+    await store.commit("t", Put("large", "a", bytes(5_000_000)), Put("large", "b", bytes(1)), Put("k", names[0], b""))
+    told = [stored async for stored in store.everything()]
+    filed = [each for each in told if isinstance(each, Filed)]
+    assert [each.document.id for each in filed if each.kind == "k"] == names
+    assert [len(each.document.body) for each in filed if each.kind == "large"] == [5_000_000, 1]
+    entries = [each for each in told if isinstance(each, Entry)]
+    assert sorted({each.log for each in entries}) == ["one", "two"]
+    for half in (entries[:700], entries[700:]):
+        assert [(each.position, each.body.decode()) for each in half] == list(enumerate(names[:700], 1))
