@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from graph.run import Run
 from graph.storage import Storage, open_storage
 from graph.tokens import Tokenizer
 from graph.vocabularies import FourCharacters
+from tests import backends
 from tests.graph.doubles import Script, Shelf
 
 TENANT = "acme"
@@ -36,10 +37,11 @@ WEATHER = ToolSpec(
 CLOCK = ToolSpec("clock", "What time it is.")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def every_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=backends.USUAL)
+def every_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty store of each kind. A module takes it by giving it a name."""
-    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'store.db'}"
+    with backends.empty(request.param, tmp_path) as url:
+        yield url
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +98,22 @@ class House:
 async def house(
     script: Script | None = None,
     *,
-    store: str | Storage = "memory://",
+    store: str | Storage | None = None,
     library: Shelf | None = None,
     server_tools: Mapping[str, Tool] | None = None,
     alone: bool = True,
     **settings: Any,
 ) -> AsyncIterator[House]:
     """An open engine; drained and closed at the end, when no model may be left speaking and no task at work. A store that
-    is handed over open stays open."""
+    is handed over open stays open; without one it is in memory, or in the backend that `CORTEX_TEST_STORAGE` names."""
+    surroundings = ExitStack()
     outermost = _OPEN.get() == 0
     _OPEN.set(_OPEN.get() + 1)
     before = asyncio.all_tasks()
     script, library = script or Script(), library or Shelf()
-    storage = open_storage(store) if isinstance(store, str) else store
-    if isinstance(store, str):
+    url = surroundings.enter_context(backends.chosen("memory://")) if store is None else store
+    storage = open_storage(url) if isinstance(url, str) else url
+    if isinstance(url, str):
         await storage.open()
     engine = Engine(
         storage=storage,
@@ -125,8 +129,9 @@ async def house(
     finally:
         await engine.drain(0)
         await engine.close()
-        if isinstance(store, str):
+        if isinstance(url, str):
             await storage.close()
+        surroundings.close()
         _OPEN.set(_OPEN.get() - 1)
     assert script.open == 0, "a model was left speaking"
     assert not outermost or asyncio.all_tasks() == before, "a task was left at work"

@@ -14,19 +14,17 @@ from graph.attachments import THRESHOLD
 from graph.completions import Completions, SentMessages
 from graph.errors import NotFound
 from graph.events import now_ms
-from graph.storage import SCHEMES, Storage, open_storage
+from graph.storage import Storage
 from graph.storage.port import Order
-from tests.graph.storage.conftest import STORES
+from tests import backends
 
 IMAGE = "data:image/png;base64," + "A" * THRESHOLD
 
 
-@pytest.fixture(params=sorted(SCHEMES))
+@pytest.fixture(params=backends.EVERY)
 async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
-    storage = open_storage(STORES[request.param](tmp_path))
-    await storage.open()
-    yield storage
-    await storage.close()
+    async with backends.opened(request.param, tmp_path) as storage:
+        yield storage
 
 
 @pytest.fixture

@@ -74,11 +74,10 @@ async def line(child: Process) -> str:
     return (await child.stdout.readline()).decode().strip()
 
 
-async def test_a_kill_in_mid_turn(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    async with process(IN_MID_TURN, url) as child:
+async def test_a_kill_in_mid_turn(kept: str) -> None:
+    async with process(IN_MID_TURN, kept) as child:
         run_id = await line(child)
-    storage = open_storage(url)
+    storage = open_storage(kept)
     await storage.open(claim=True)
     script = Script(supervisor=[say("Done.")], analyst=[say("worked out")])
     async with house(script, store=storage) as here:
@@ -93,15 +92,14 @@ async def test_a_kill_in_mid_turn(tmp_path: Path) -> None:
     await storage.close()
 
 
-async def test_a_kill_between_any_two_writes(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    async with process(ONE_TURN_AFTER_THE_OTHER, url) as child:
+async def test_a_kill_between_any_two_writes(kept: str) -> None:
+    async with process(ONE_TURN_AFTER_THE_OTHER, kept) as child:
         while int(await line(child)) < 20:
             pass
         child.kill()
         assert child.stdout
         told = 20 + len((await child.stdout.read()).split())
-    storage = open_storage(url)
+    storage = open_storage(kept)
     await storage.open(claim=True)
     script = Script(supervisor=[say("one more")])
     async with house(script, store=storage) as here:

@@ -18,22 +18,23 @@ from graph.events import now_ms
 from graph.files import File, Files
 from graph.ids import new_id
 from graph.incoming import Incoming, sweep_strays
-from graph.storage import SCHEMES, Storage, StorageUnavailable, open_storage
+from graph.storage import Storage, StorageUnavailable, open_storage
 from graph.storage.blobs import ABANDONED
 from graph.storage.port import Write
 from graph.uploads import LIFETIME_MS, Part, Upload, Uploads
-from tests.graph.storage.conftest import STORES
+from tests import backends
 
 DAY_MS = 24 * 3_600_000
 Clock = Callable[[int], None]
 
 
-@pytest.fixture(params=sorted(SCHEMES))
+@pytest.fixture(params=backends.EVERY)
 async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
-    storage = open_storage(STORES[request.param](tmp_path), str(tmp_path / "blobs"))
-    await storage.open()
-    yield storage
-    await storage.close()
+    with backends.empty(request.param, tmp_path) as url:
+        storage = open_storage(url, str(tmp_path / "blobs"))
+        await storage.open()
+        yield storage
+        await storage.close()
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from typing import Any
 
 from openai import OpenAI
 
+from servers.settings import DEFAULT_STORAGE
+from tests import backends
 from tests.journeys.wire import Wire
 
 LONGEST = 60.0  # seconds for a start or a stop, on the slowest of machines
@@ -28,6 +30,8 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV"
 class Server:
     """A server in a folder of its own, on a port of the system's choice, with this environment and no other.
 
+    Without a `STORAGE_URL` it stores as it comes, in SQLite, or in the backend that `CORTEX_TEST_STORAGE` names.
+
     A context manager; `start` it again after `stop` or `kill`, and it finds what it has stored.
     """
 
@@ -36,13 +40,14 @@ class Server:
     ) -> None:
         self._folder = folder
         self._command = command
-        self._environment = environment or {}
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[str] | None = None
         self._log: list[str] = []
         self._before = 0
         self._logged = threading.Condition()
         self._reader: threading.Thread | None = None
         self._clients = ExitStack()
+        self._store = ExitStack()
         self.port = 0
 
     @property
@@ -118,8 +123,11 @@ class Server:
         self._clients.close()
         if self._process is not None and self._process.poll() is None:
             self.kill()
+        self._store.close()
 
     def _spawn(self) -> None:
+        if "STORAGE_URL" not in self._environment:
+            self._environment["STORAGE_URL"] = self._store.enter_context(backends.chosen(DEFAULT_STORAGE))
         inherited = {name: os.environ[name] for name in _KEPT if name in os.environ}
         self._before = len(self._log)
         self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends import on_sqlite
 from tests.journeys.chats import Chat, contents
 from tests.journeys.fixtures import thinking_with
 from tests.journeys.scripts import echo, told
@@ -76,6 +77,7 @@ def test_death_in_the_middle_of_a_turn(tmp_path: Path, stage: Stage) -> None:
         assert server.exit_code() == 0
 
 
+@on_sqlite
 def test_the_module_is_the_server_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OPENAI_COMPAT_MODEL_NAME=my-flow\nMODEL_ALIASES=gpt-*=my-flow-writer\n")
     with Server(tmp_path, command=MODULE) as server:
@@ -110,6 +112,7 @@ def test_what_is_wrong_with_the_settings_is_one_line(
     assert "Traceback" not in server.log
 
 
+@on_sqlite
 def test_a_second_server_on_the_same_storage_stops(tmp_path: Path) -> None:
     with Server(tmp_path) as first:
         second = Server(tmp_path)

@@ -9,6 +9,7 @@ from typing import Any
 from openai import AsyncOpenAI
 
 from servers import OpenAIServer, create_openai_server
+from tests import backends
 from tests.upstream import Upstream
 
 
@@ -24,10 +25,11 @@ def thinking_with(upstream: Upstream) -> dict[str, Any]:
 
 @asynccontextmanager
 async def opened(**options: Any) -> AsyncIterator[OpenAIServer]:
-    """A server that does not listen."""
-    server = made(**options)
-    async with server.lifespan():
-        yield server
+    """A server that does not listen; it stores in memory, or in the backend that `CORTEX_TEST_STORAGE` names."""
+    with backends.chosen("memory://") as url:
+        server = made(**{"storage_url": url, **options})
+        async with server.lifespan():
+            yield server
 
 
 @asynccontextmanager

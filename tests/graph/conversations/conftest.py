@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from graph.storage import Storage, open_storage
+from graph.storage import Storage
+from tests import backends
 from tests.graph.conversations.logs import Clock, Log
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=backends.USUAL)
 async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/log.db"
-    storage = open_storage(url)
-    await storage.open()
-    yield storage
-    await storage.close()
+    async with backends.opened(request.param, tmp_path) as storage:
+        yield storage
 
 
 @pytest.fixture

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from graph.storage import SCHEMES, Storage, open_storage
-
-# A backend joins the contract by a line here: its scheme, and the URL of an empty store.
-STORES: Mapping[str, Callable[[Path], str]] = {
-    "memory": lambda folder: "memory://",
-    "sqlite": lambda folder: f"sqlite:///{folder / 'store.db'}",
-}
-assert STORES.keys() == SCHEMES.keys()
+from graph.storage import Storage
+from tests import backends
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=backends.EVERY)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
     """An empty store of each scheme, open."""
-    storage = open_storage(STORES[request.param](tmp_path))
-    await storage.open()
-    try:
+    async with backends.opened(request.param, tmp_path) as storage:
         yield storage
-    finally:
-        await storage.close()
 
 
 @pytest.fixture

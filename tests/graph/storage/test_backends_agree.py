@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.storage import Append, Conflict, Delete, Drop, Put, Storage, Write, open_storage
+from tests import backends
 
 TENANTS, KINDS, IDS, LOGS = ("t", "u"), ("k", "l"), ("1", "2", "3"), ("m", "n")
 PARENTS, LABELS = ("", "p"), (None, "x", "y")
@@ -35,22 +37,20 @@ writes = st.one_of(puts, puts, deletes, appends, drops)
 commits = st.lists(st.tuples(st.sampled_from(TENANTS), st.lists(writes, min_size=1, max_size=4)), max_size=12)
 
 
+@pytest.mark.parametrize("scheme", [scheme for scheme in backends.EVERY if scheme != "memory"])
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
-@given(commits)
-def test_sqlite_agrees_with_memory(history: list[tuple[str, list[Write]]]) -> None:
-    asyncio.run(_compare(history))
+@given(history=commits)
+def test_it_agrees_with_memory(scheme: str, history: list[tuple[str, list[Write]]]) -> None:
+    asyncio.run(_compare(scheme, history))
 
 
-async def _compare(history: Sequence[tuple[str, Sequence[Write]]]) -> None:
+async def _compare(scheme: str, history: Sequence[tuple[str, Sequence[Write]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        memory, sqlite = open_storage("memory://"), open_storage(f"sqlite:///{Path(folder) / 'store.db'}")
-        await sqlite.open()
-        try:
+        memory = open_storage("memory://")
+        async with backends.opened(scheme, Path(folder)) as other:
             for tenant, commit in history:
-                assert await _outcome(memory, tenant, commit) == await _outcome(sqlite, tenant, commit)
-                assert await _seen(memory) == await _seen(sqlite)
-        finally:
-            await sqlite.close()
+                assert await _outcome(memory, tenant, commit) == await _outcome(other, tenant, commit)
+                assert await _seen(memory) == await _seen(other)
 
 
 async def _outcome(store: Storage, tenant: str, commit: Sequence[Write]) -> Write | None:

@@ -1,10 +1,10 @@
-"""Vector stores on a storage in memory, and files to put into them."""
+"""Vector stores on a storage, and files to put into them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from graph.vector_stores.parsing.reader import Limits
 from graph.vector_stores.search import Found, Wanted
 from graph.vector_stores.stores import Attachment, new_store
 from graph.vector_stores.values import Attributes, Chunking, StoreFile, VectorStore
+from tests import backends
 
 TENANT = "t"
 
@@ -98,13 +99,14 @@ class House:
 
 
 @asynccontextmanager
-async def house(url: str = "memory://", **options: Any) -> AsyncIterator[House]:
-    """Opened, and closed behind the test."""
-    storage = open_storage(url)
-    await storage.open()
-    opened = House(storage, **options)
-    try:
-        yield opened
-    finally:
-        await opened.close()
-        await storage.close()
+async def house(url: str | None = None, **options: Any) -> AsyncIterator[House]:
+    """Opened, and closed behind the test; in memory, or in the backend that `CORTEX_TEST_STORAGE` names."""
+    with backends.chosen("memory://") if url is None else nullcontext(url) as chosen:
+        storage = open_storage(chosen)
+        await storage.open()
+        opened = House(storage, **options)
+        try:
+            yield opened
+        finally:
+            await opened.close()
+            await storage.close()

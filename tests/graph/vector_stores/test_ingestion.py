@@ -90,15 +90,14 @@ async def test_what_another_living_process_reads_is_left_to_it() -> None:
         assert (await h.all(store))[0].status == "completed"
 
 
-async def test_stopping_gives_back_what_is_half_read(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/a.db"
-    async with house(url) as h:
+async def test_stopping_gives_back_what_is_half_read(kept: str) -> None:
+    async with house(kept) as h:
         store = await h.store(*((f"{number}.txt", LONG) for number in range(20)))
         h.start()
         await asyncio.sleep(0)
         await h.knowledge.stop()
         assert all(file.owner is None and file.attempts == 0 for file in await h.all(store))
-    async with house(url) as h:
+    async with house(kept) as h:
         await h.drain()
         counts = (await h.stores.get(TENANT, store.id)).counts
         assert (counts.completed, counts.in_progress) == (20, 0)
@@ -254,8 +253,8 @@ async def test_words_without_spaces_and_inflected_ones() -> None:
         assert [each.filename for each in await h.search(store, "Haus Häusern")] == ["b.txt"]
 
 
-async def test_changing_a_store_at_once_loses_nothing(tmp_path: Path) -> None:
-    async with house(f"sqlite:///{tmp_path}/a.db") as h:
+async def test_changing_a_store_at_once_loses_nothing(kept: str) -> None:
+    async with house(kept) as h:
         h.start()
         store = await h.stores.create(TENANT, new_store())
         files = [await h.file(f"number {number}") for number in range(30)]
