@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from agents.tools.mcp import connect, is_installed
 from agents.tools.port import Offers, Tool
-from agents.tools.python import PYTHON
+from agents.tools.python import PYTHON, python_tool
+from agents.tools.sandbox.monty import MONTY
 from agents.tools.search import SEARCH
 from agents.tools.settings import ToolNotConfigured, ToolSettings
 
 if TYPE_CHECKING:
     from agents.tools.mcp.connections import Connections
+    from agents.tools.sandbox.port import Sandbox
     from agents.tools.web import Web
 
 TOOLS: dict[str, Tool] = {tool.spec.name: tool for tool in (SEARCH, PYTHON)}
@@ -32,11 +34,12 @@ class Nothing:
 
 
 class Toolbox:
-    """The tools of a process by name, those that come and go, and what they hold open."""
+    """The tools of a process by name, those that come and go, and what they hold open. `sandbox` is where programs are run."""
 
-    def __init__(self, web: Web | None = None, mcp: Connections | None = None) -> None:
+    def __init__(self, web: Web | None = None, mcp: Connections | None = None, sandbox: Sandbox | None = None) -> None:
         self._web, self._mcp = web, mcp
-        ours = web.tools if web else ()
+        self.sandbox: Sandbox = sandbox or MONTY
+        ours = [*(web.tools if web else ()), *([python_tool(sandbox)] if sandbox else [])]
         self.tools: Mapping[str, Tool] = TOOLS | {tool.spec.name: tool for tool in ours}
         self.offers: Offers = mcp or NOTHING
 
@@ -55,6 +58,7 @@ class Toolbox:
             await self._mcp.close()
         if self._web is not None:
             await self._web.close()
+        await self.sandbox.close()
 
 
 NOTHING: Final = Nothing()

@@ -73,6 +73,21 @@ class SearchOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A file that a program has made: its id as clients write it, its name, and whether it is an image to be shown."""
+
+    file_id: str
+    name: str
+    image: bool = False
+
+
+class Interpreter(Protocol):
+    """Where the programs of one run are run, one after the other, each with what those before it have left."""
+
+    async def run(self, code: str) -> ToolOutput: ...
+
+
+@dataclass(frozen=True, slots=True)
 class ToolContext:
     """What a tool may know of its run. `cite` gives a source its number in this run (the same source, the same one);
     findings carry it as the mark `【number†name】`."""
@@ -82,6 +97,7 @@ class ToolContext:
     cite: Callable[[Source], int]
     search: SearchOptions = field(default_factory=SearchOptions)
     files: RunFiles | None = None
+    interpreter: Interpreter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,7 @@ class ToolOutput:
     status: Literal["ok", "error"] = "ok"
     sources: tuple[Source, ...] = ()
     found: tuple[Found, ...] = ()
+    made: tuple[Made, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Ran:
     """What came of a program: what it printed, then the value of its last expression. An `error` says, for the model to
-    read, why it failed or which limit has stopped it. `afresh`: the state of earlier programs is lost."""
+    read, why it failed or which limit has stopped it. `afresh`: it has begun without the names of the programs before it,
+    because a limit or a cancel has ended those; their files are there all the same."""
 
     text: str
     status: Literal["ok", "error"] = "ok"
@@ -32,7 +33,7 @@ class Ran:
 
 class Session(Protocol):
     """One program after the other; each finds the names and the files that those before it have left. Cancelling a `run`
-    ends the program at once, and the session's state with it."""
+    ends the program at once; the next one begins afresh."""
 
     async def run(self, code: str) -> Ran: ...
 
@@ -47,6 +48,8 @@ class Sandbox(Protocol):
     guide: str
 
     async def open(self, files: Path) -> Session:
-        """A session that shows the files in a folder, which programs can read and never change."""
+        """A session that shows the files in a folder, which programs can read and never change: what they write over is
+        a copy. The folder need not be there when there are no files. Its parent is the session's own to put things in, made
+        when it is needed, and is removed by whoever has opened the session."""
 
     async def close(self) -> None: ...
