@@ -13,5 +13,6 @@
 - What files say, to be searched: `vector_stores/`.
 - A run's leg, carried, written, ended: `carrier`, `work`, `recorder`, `chat_recorder`, `durable_recorder`, `failure`.
 - Durable runs, owned, taken over, expired: `runs`, `claims`, `lease`, `recovery`, `runtime/`.
+- Runs carried here and followed elsewhere, and the reverse: `broadcast`, `channel`, `mirror`.
 - What it stands on: `storage/`, `library/`, `tokens`, `vocabularies/`, `compact` (dataclasses as they are stored).
 """

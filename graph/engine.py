@@ -14,7 +14,9 @@ from agents.tools.file_search import FILE_SEARCH
 from agents.tools.port import Library, RunFiles
 from graph import events as ev
 from graph.answer_format import AnswerFormats
+from graph.broadcast import Broadcasts
 from graph.carrier import Carrier, Leg
+from graph.channel import forget_channels
 from graph.chat_recorder import ChatRecorder
 from graph.citations import Citations
 from graph.claims import Claims
@@ -25,10 +27,11 @@ from graph.files import Files
 from graph.incoming import sweep_strays
 from graph.intake import Intake, Output, Reception, beside
 from graph.items import Answer
-from graph.journal import Position, replay
+from graph.journal import Position
 from graph.lease import Lease
 from graph.listing import sweep_places
 from graph.messages import StoredMessage
+from graph.mirror import Mirrors, Surroundings
 from graph.prompt import system
 from graph.recorder import Stores
 from graph.recovery import Forget, Recovery
@@ -51,7 +54,8 @@ FileSource = Callable[[str, FileSearch], RunFiles]
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Times in seconds, the window in tokens. `anonymous_ttl_hours` 0: conversations that nobody named stay for ever."""
+    """Times in seconds, the window in tokens. `anonymous_ttl_hours` 0: conversations that nobody named stay for ever.
+    `stream_retention`: how long it is kept what a run has told live to a process that is gone."""
 
     max_iterations: int = 8
     run_timeout: float = 600
@@ -60,6 +64,7 @@ class EngineSettings:
     max_context_tokens: int = 8000
     stream_progress: bool = False
     anonymous_ttl_hours: float = 24
+    stream_retention: float = 300
 
 
 class Engine:
@@ -92,6 +97,7 @@ class Engine:
         self._crew = crew or crew_of()
         self._runtime = runtime or InProcess(settings.max_concurrent_runs)
         self._draining = False
+        self._alone = True
         conversations = Conversations(storage, tokenizer, settings.anonymous_ttl_hours)
         self._stores = stores = Stores(storage, conversations, Runs(storage, conversations))
         self.threads = Threads(stores)
@@ -117,6 +123,18 @@ class Engine:
             [*_forgetters(storage, conversations, files), *forgetters],
         )
         self._claims = Claims(stores, self._reception, self.lease, self._recovery, self._carrier)
+        self._broadcasts = Broadcasts(storage, self._carrier)
+        self._mirrors = Mirrors(
+            Surroundings(
+                storage,
+                stores.runs,
+                self.lease,
+                self._recovery,
+                self._load,
+                self._carrier.has_taken,
+                settings.stream_retention,
+            )
+        )
 
     @property
     def running(self) -> int:
@@ -125,8 +143,9 @@ class Engine:
 
     async def open(self, *, alone: bool = True) -> None:
         """Take up what dead owners have left, and begin to sweep. `alone`: the store serves this process only."""
+        self._alone = alone
         if not alone:
-            self.lease.listen(self._carrier.cancel)
+            self.lease.listen(self._broadcasts.hear)
         await self._runtime.start(self._claims.execute)
         await self._recovery.start(alone=alone)
 
@@ -136,7 +155,9 @@ class Engine:
         self._draining = True
         await self._recovery.stop()
         await self._runtime.stop()
+        await self._mirrors.close()
         await self._carrier.drain(seconds)
+        await self._broadcasts.close()
 
     async def close(self) -> None:
         """Release the lease. Call `drain` before."""
@@ -182,29 +203,44 @@ class Engine:
         Ends behind a terminal event or an `ActionRequired` that waits, and when the process ends. Raises `NotFound`.
         """
         position = after or Position()
-        work = self._carrier.known(tenant, run_id)
-        if work is not None:
-            async with aclosing(work.follow(position)) as batches:
-                async for batch in batches:
-                    yield batch
-            if work.settled or self._draining:
+        while True:
+            work = self._here(tenant, run_id)
+            if work is not None:
+                async with aclosing(work.follow(position)) as batches:
+                    async for batch in batches:
+                        yield batch
+                over = work.settled
+            else:
+                async with self._mirrors.reading(tenant, run_id) as mirror:
+                    async with aclosing(mirror.follow(position)) as batches:
+                        async for batch in batches:
+                            yield batch
+                    work, over = mirror.work, mirror.over
+            if over or self._draining:
                 return
             position = max(position, work.position)  # it goes on elsewhere
-        async with aclosing(self._follow_stored(tenant, run_id, position)) as batches:
-            async for batch in batches:
-                yield batch
 
     async def finished(self, tenant: str, run_id: str) -> Run:
         """Wait until the run has ended, or waits for its client. A failed run is returned, not raised; one that was
         handed over is returned as it stands."""
+        while True:
+            work = self._here(tenant, run_id)
+            if work is not None:
+                await work.over.wait()
+                if work.settled or self._draining:
+                    return work.run
+            run, journal, _ = await self._load(tenant, run_id)
+            if run.ended or run.status == "requires_action" or self._draining:
+                return run
+            if self._here(tenant, run_id) is None:
+                await self._stores.storage.wait(tenant, log_of(run_id), len(journal), _WAIT)
+
+    def _here(self, tenant: str, run_id: str) -> Work | None:
+        """The work on a run that is, or will be, carried by this process, and on a chat run that was."""
         work = self._carrier.known(tenant, run_id)
-        if work is not None:
-            await work.over.wait()
-            if work.settled or self._draining:
-                return work.run
-        async for _ in self._follow_stored(tenant, run_id, Position()):
-            pass
-        return await self.get(tenant, run_id)
+        if work is None or (work.over.is_set() and not work.settled):
+            return None
+        return work if work.carried or self._alone or self._carrier.has_taken(run_id) else None
 
     async def get(self, tenant: str, run_id: str) -> Run:
         """The run as it stands, with its items. Raises `NotFound`."""
@@ -269,6 +305,9 @@ class Engine:
         work.request_stop("cancel")
         if not self._carrier.has_taken(run_id):
             await self._claims.execute(tenant, run_id)
+            if not work.carried:  # another process has it
+                run = await self.get(tenant, run_id)
+                return run if run.status == "cancelled" else await self._recovery.cancel(run)
         if work.run.request.durable:
             stored = await self._stores.runs.request_cancel(tenant, run_id)
             if stored.ended and stored.status != "cancelled":
@@ -356,19 +395,6 @@ class Engine:
             return 0
         return sum(self._tokenizer.count(message.text) for message in run.messages)
 
-    async def _follow_stored(
-        self, tenant: str, run_id: str, position: Position
-    ) -> AsyncGenerator[Sequence[ev.Event], None]:
-        """Follow a run that is not at work here, by its journal."""
-        while True:
-            run, journal, _ = await self._load(tenant, run_id)
-            events, position = _rest(journal, position)
-            if events:
-                yield events
-            if run.ended or run.status == "requires_action" or self._draining:
-                return
-            await self._stores.storage.wait(tenant, log_of(run_id), len(journal), _WAIT)
-
 
 def _forgetters(storage: Storage, conversations: Conversations, files: Files) -> Sequence[Forget]:
     """What removes the things whose time is over."""
@@ -379,17 +405,8 @@ def _forgetters(storage: Storage, conversations: Conversations, files: Files) ->
         uploads.forget_expired,
         partial(sweep_strays, storage),
         partial(sweep_places, storage),
+        partial(forget_channels, storage),
     )
-
-
-def _rest(journal: Sequence[ev.Durable], after: Position) -> tuple[list[ev.Event], Position]:
-    """What a journal has to tell after a position, and the position behind it."""
-    telling, events = replay(journal, after), list[ev.Event]()
-    while True:
-        try:
-            events.append(next(telling))
-        except StopIteration as over:
-            return events, Position(max(len(journal), after.entries), over.value)
 
 
 def _nobody_listens(event: ev.Live) -> None:

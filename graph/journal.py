@@ -118,6 +118,35 @@ def replay(journal: Sequence[ev.Durable], after: Position) -> Generator[ev.Event
     return told
 
 
+def left_over(journal: Sequence[ev.Durable], after: Position) -> int:
+    """How much a follower has been told of a turn that is still open behind a journal."""
+    telling = replay(journal, after)
+    while True:
+        try:
+            next(telling)
+        except StopIteration as over:
+            told: int = over.value
+            return told
+
+
+def unseen(event: ev.Event, told: int) -> tuple[ev.Event | None, int]:
+    """What of an event a follower has not seen that was told so much of the turn, and what is left of that."""
+    if not told:
+        return event, 0
+    match event:
+        case ev.MessageStarted() | ev.CallStarted():
+            return None, told - 1
+        case ev.TextDelta(id, text, logprobs):
+            rest = text[told:]
+            return ev.TextDelta(id, rest, behind(text[:told], logprobs)) if rest else None, max(0, told - len(text))
+        case ev.CallDelta(id, text):
+            return ev.CallDelta(id, text[told:]) if text[told:] else None, max(0, told - len(text))
+        case ev.RunStarted():
+            return event, 0
+        case _:
+            return event, told
+
+
 @dataclass(slots=True, eq=False)
 class OpenPart:
     """A part of the turn that is still being told."""

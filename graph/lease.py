@@ -1,7 +1,7 @@
 """The lease belongs to the process: one owner document, renewed while it lives; runs name their owner.
 
-An owner is dead when its document has not been renewed for `DEAD_AFTER`, or is gone. A living one can be sent the ids
-of its runs that somebody wants stopped: they stand in a log of its own.
+An owner is dead when its document has not been renewed for `DEAD_AFTER`, or is gone. A living one can be sent notices about
+its runs: they stand in a log of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
@@ -25,7 +26,33 @@ DEAD_AFTER = 10.0
 WAIT = 60.0
 TENANT = ""  # owners belong to no tenant: no client's tenant is empty
 
-Notice = Callable[[str], None]
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """One of the owner's runs is to be stopped."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Somebody elsewhere follows one of the owner's runs, and listens at this channel (see `graph.channel`)."""
+
+    tenant: str
+    run_id: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfollow:
+    """Nobody listens at this channel any more."""
+
+    channel: str
+
+
+Notice = Cancel | Follow | Unfollow
+Hear = Callable[[Notice], None]
+_NOTICES: dict[str, type[Notice]] = {cls.__name__: cls for cls in (Cancel, Follow, Unfollow)}
 
 
 class Lease:
@@ -34,12 +61,12 @@ class Lease:
     def __init__(self, storage: Storage) -> None:
         self.owner = new_id()
         self._storage = storage
-        self._notice: Notice | None = None
+        self._notice: Hear | None = None
         self._acquiring = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def listen(self, notice: Notice) -> None:
-        """Hear of runs that other processes want stopped: `notice` is called with their ids. Before `acquire`."""
+    def listen(self, notice: Hear) -> None:
+        """Hear what other processes want of runs owned here: `notice` is called with it. Before `acquire`."""
         self._notice = notice
 
     async def acquire(self) -> None:
@@ -76,9 +103,9 @@ class Lease:
         """Forget a dead owner."""
         await self._storage.commit(TENANT, Delete("owner", owner), Drop(_log_of(owner)))
 
-    async def notify(self, owner: str, run_id: str) -> None:
-        """Tell a living owner that one of its runs is to be stopped."""
-        await self._storage.commit(TENANT, Append(_log_of(owner), (run_id.encode(),)))
+    async def notify(self, owner: str, notice: Notice) -> None:
+        """Tell a living owner."""
+        await self._storage.commit(TENANT, Append(_log_of(owner), (_encode(notice),)))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))
@@ -91,7 +118,7 @@ class Lease:
             except StorageError as error:
                 log.warning("the lease could not be renewed: %s", error)
 
-    async def _hear(self, notice: Notice) -> None:
+    async def _hear(self, notice: Hear) -> None:
         heard = 0
         while True:
             try:
@@ -99,7 +126,7 @@ class Lease:
                 notices = await self._storage.read(TENANT, _log_of(self.owner), after=heard)
                 heard += len(notices)
                 for _, body in notices:
-                    notice(body.decode())
+                    notice(_decode(body))
             except StorageError as error:
                 log.warning("other processes can't be heard: %s", error)
                 await asyncio.sleep(RENEW_EVERY)
@@ -108,6 +135,15 @@ class Lease:
         until = now_ms() + int(DEAD_AFTER * 1000)
         body = orjson.dumps({"until": until, "host": socket.gethostname(), "pid": os.getpid()})
         await self._storage.commit(TENANT, Put("owner", self.owner, body, due=until))
+
+
+def _encode(notice: Notice) -> bytes:
+    return orjson.dumps({"n": type(notice).__name__, **asdict(notice)})
+
+
+def _decode(body: bytes) -> Notice:
+    fields = orjson.loads(body)
+    return _NOTICES[fields.pop("n")](**fields)
 
 
 def _log_of(owner: str) -> str:

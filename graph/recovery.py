@@ -13,7 +13,7 @@ from graph import runs
 from graph.carrier import Carrier
 from graph.durable_recorder import DurableRecorder
 from graph.errors import NotFound, RunEnded
-from graph.lease import Lease
+from graph.lease import Cancel, Lease
 from graph.recorder import Stores
 from graph.run import Run
 from graph.storage.port import StorageError
@@ -97,7 +97,7 @@ class Recovery:
         asked = await self._stores.runs.request_cancel(run.tenant, run.id)
         if asked.ended or asked.status == "requires_action":  # it has just moved on: look again
             return await self.cancel((await self._stores.runs.load(run.tenant, run.id))[0])
-        await self._lease.notify(run.owner, run.id)
+        await self._lease.notify(run.owner, Cancel(run.id))
         return replace(run, cancel_requested_at=asked.cancel_requested_at, status="cancelling")
 
     async def _end(self, run: Run, *events: ev.Durable) -> bool:

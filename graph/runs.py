@@ -113,9 +113,13 @@ class Runs:
             return asked
         raise ConversationBusy("The run is being changed by too many requests at once. Try again.")
 
-    async def _log(self, run: Run) -> list[ev.Durable]:
+    async def rest(self, run: Run, after: int) -> list[ev.Durable]:
+        """What the journal of a run has behind so many entries."""
+        return await self.with_texts(run, run.journal[after:] or await self._log(run, after))
+
+    async def _log(self, run: Run, after: int = 0) -> list[ev.Durable]:
         bodies: list[bytes] = []
-        while page := await self._storage.read(run.tenant, log_of(run.id), after=len(bodies), limit=_PAGE):
+        while page := await self._storage.read(run.tenant, log_of(run.id), after=after + len(bodies), limit=_PAGE):
             bodies += [body for _, body in page]
         return [journal.decode(body) for body in bodies]
 

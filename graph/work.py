@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from typing import Generic, Literal, TypeVar
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Generic, Literal, Protocol, TypeVar
 
 from graph import events as ev
-from graph.journal import OpenPart, Position, replay, retell_open
+from graph.journal import OpenPart, Position, left_over, replay, retell_open
 from graph.run import Run, fold
 
 StopReason = Literal["cancel", "expired", "handover", "sibling"]
@@ -16,6 +17,14 @@ T = TypeVar("T")
 
 class LostRun(Exception):
     """Another owner has taken this run: say nothing more."""
+
+
+class Listener(Protocol):
+    """Who is told what happens, and when nothing more comes."""
+
+    def put(self, events: Iterable[ev.Event]) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Follower(Generic[T]):
@@ -51,6 +60,49 @@ class Follower(Generic[T]):
             self._wake.set_result(None)
 
 
+class OpenTurn:
+    """What is told of a turn that is not whole yet: its parts, in order."""
+
+    def __init__(self) -> None:
+        self.parts: list[OpenPart] = []
+
+    @property
+    def told(self) -> int:
+        """How much that is, as positions count it."""
+        return sum(1 + sum(map(len, part.text)) for part in self.parts)
+
+    def find(self, id: str) -> OpenPart | None:
+        """The part of this message or call."""
+        return next((part for part in reversed(self.parts) if _id(part.start) == id), None)
+
+    def add(self, event: ev.Live) -> None:
+        """Something was told."""
+        match event:
+            case ev.MessageStarted() | ev.CallStarted():
+                self.parts.append(OpenPart(event))
+            case ev.TextDelta(id, text, logprobs):
+                part = self._part(id)
+                part.text.append(text)
+                part.logprobs += logprobs
+            case ev.CallDelta(id, text):
+                self._part(id).text.append(text)
+            case ev.AgentProgress():
+                pass
+
+    def close(self, event: ev.Durable) -> None:
+        """Something was written, which may make a part whole, or all of them void."""
+        match event:
+            case ev.MessageCompleted(id) | ev.CallCompleted(id):
+                self.parts = [part for part in self.parts if _id(part.start) != id]
+            case ev.RunStarted():
+                self.parts = []
+
+    def _part(self, id: str) -> OpenPart:
+        part = self.find(id)
+        assert part is not None, "nobody has started this"
+        return part
+
+
 class Work:
     """A run's leg in this process: from its start (or resumption) to its end (or next pause).
 
@@ -69,22 +121,12 @@ class Work:
         self.carried = False  # whether what is known here is what is true
         self.inner: asyncio.Task[None] | None = None
         self.over = asyncio.Event()
-        self._open: list[OpenPart] = []
-        self._followers: set[Follower[ev.Event]] = set()
+        self._turn = OpenTurn()
+        self._followers: set[Listener] = set()
 
     def emit(self, event: ev.Live) -> None:
         """Tell a live event."""
-        match event:
-            case ev.MessageStarted() | ev.CallStarted():
-                self._open.append(OpenPart(event))
-            case ev.TextDelta(_, text, logprobs):
-                part = self._part(event)
-                part.text.append(text)
-                part.logprobs += logprobs
-            case ev.CallDelta(_, text):
-                self._part(event).text.append(text)
-            case ev.AgentProgress():
-                pass
+        self._turn.add(event)
         for follower in self._followers:
             follower.put((event,))
 
@@ -92,7 +134,7 @@ class Work:
         """Add durable events to the journal, and tell them."""
         for event in events:
             self.run = fold(self.run, event)
-            self._close(event)
+            self._turn.close(event)
         self.journal.extend(events)
         for follower in self._followers:
             follower.put(events)
@@ -100,18 +142,40 @@ class Work:
     async def follow(self, after: Position) -> AsyncGenerator[Sequence[ev.Event], None]:
         """Everything after a position, until this leg is over."""
         follower = Follower(self._so_far(after))
-        if self.over.is_set():
-            follower.close()
-        self._followers.add(follower)
-        try:
+        with self.heard_by(follower):
             async for batch in follower.batches():
                 yield batch
+
+    @contextmanager
+    def heard_by(self, listener: Listener) -> Iterator[None]:
+        """Inside, somebody hears what happens from now on."""
+        if self.over.is_set():
+            listener.close()
+        self._followers.add(listener)
+        try:
+            yield
         finally:
-            self._followers.discard(follower)
+            self._followers.discard(listener)
+
+    def catch_up(self, events: Sequence[ev.Durable]) -> None:
+        """Tell what was written elsewhere, and what of it was told live and not heard here."""
+        for event in list(replay(events, Position(0, self._turn.told))):
+            if isinstance(event, ev.Live):
+                self.emit(event)
+            else:
+                self.tell((event,))
+
+    def catch_up_live(self, turn: OpenTurn) -> None:
+        """Tell what is told elsewhere of the open turn, and was not heard here."""
+        for part in turn.parts:
+            mine = self._turn.find(_id(part.start))
+            for event in retell_open([part], 0 if mine is None else 1 + sum(map(len, mine.text))):
+                assert isinstance(event, ev.Live)
+                self.emit(event)
 
     def _so_far(self, after: Position) -> Generator[ev.Event, None, None]:
         told = yield from replay(self.journal, after)
-        yield from retell_open(self._open, told)
+        yield from retell_open(self._turn.parts, told)
 
     def end(self) -> None:
         """This leg is over."""
@@ -140,24 +204,16 @@ class Work:
     @property
     def position(self) -> Position:
         """How far this leg has told its run."""
-        told = sum(1 + sum(map(len, part.text)) for part in self._open)
-        return Position(len(self.journal), told)
+        return Position(len(self.journal), self._turn.told)
+
+    def unknown(self, after: Position) -> int:
+        """How much who was told so far has been told of the open turn that is not known here."""
+        return max(0, left_over(self.journal, after) - self._turn.told)
 
     @property
     def open_parts(self) -> list[OpenPart]:
         """What is half told: to be completed before a terminal event."""
-        return self._open
-
-    def _part(self, event: ev.TextDelta | ev.CallDelta) -> OpenPart:
-        id = event.message_id if isinstance(event, ev.TextDelta) else event.call_id
-        return next(part for part in reversed(self._open) if _id(part.start) == id)
-
-    def _close(self, event: ev.Durable) -> None:
-        match event:
-            case ev.MessageCompleted(id) | ev.CallCompleted(id):
-                self._open = [part for part in self._open if _id(part.start) != id]
-            case ev.RunStarted():
-                self._open = []
+        return self._turn.parts
 
 
 def _id(start: ev.MessageStarted | ev.CallStarted) -> str:

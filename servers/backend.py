@@ -233,6 +233,7 @@ def _engine_settings(settings: Settings) -> EngineSettings:
         max_context_tokens=settings.max_context_tokens,
         stream_progress=settings.stream_progress,
         anonymous_ttl_hours=settings.anonymous_ttl_hours,
+        stream_retention=settings.stream_retention,
     )
 
 

@@ -40,6 +40,7 @@ class Options(TypedDict, total=False):
     storage_url: str
     blob_url: str
     anonymous_ttl_hours: float
+    stream_retention: float
     max_iterations: int
     run_timeout: float
     agent_timeout: float

@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     database_provider: Literal["redis", "cosmos"] | None = Field(None, validation_alias="DATABASE_PROVIDER")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     anonymous_ttl_hours: float = Field(24, validation_alias="ANONYMOUS_CONVERSATION_TTL_HOURS", ge=0, le=1_000_000)
+    stream_retention: float = Field(300, validation_alias="STREAM_RETENTION_SECONDS", ge=0, le=1_000_000)
 
     max_iterations: int = Field(8, validation_alias="MAX_ITERATIONS", ge=1)
     run_timeout: float = Field(600, validation_alias="RUN_TIMEOUT_SECONDS", gt=0, le=10_000_000)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from graph import lease
-from graph.lease import Lease
+from graph.lease import Cancel, Follow, Lease, Notice, Unfollow
 from graph.storage.port import Put, StorageUnavailable
 from tests.graph.stores import Unsteady
 
@@ -63,27 +63,27 @@ async def test_a_lease_that_can_not_be_written_is_not_acquired() -> None:
     await mine.release()
 
 
-async def test_an_owner_hears_which_of_its_runs_are_to_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_owner_hears_what_others_want_of_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEW_EVERY", 0.001)
     storage = Unsteady()
     mine, other = Lease(storage), Lease(storage)
-    heard: list[str] = []
+    heard: list[Notice] = []
     three = asyncio.Event()
 
-    def notice(run_id: str) -> None:
-        heard.append(run_id)
+    def notice(each: Notice) -> None:
+        heard.append(each)
         if len(heard) == 3:
             three.set()
 
     mine.listen(notice)
     await mine.acquire()
-    await other.notify(mine.owner, "a")
+    await other.notify(mine.owner, Cancel("a"))
     storage.away = True
     await asyncio.sleep(0)
     storage.away = False
-    await other.notify(mine.owner, "b")
-    await other.notify(mine.owner, "c")
+    await other.notify(mine.owner, Follow("acme", "b", "c"))
+    await other.notify(mine.owner, Unfollow("c"))
     await three.wait()
-    assert heard == ["a", "b", "c"]
+    assert heard == [Cancel("a"), Follow("acme", "b", "c"), Unfollow("c")]
     await mine.release()
     assert await storage.read("", f"owner/{mine.owner}") == []
