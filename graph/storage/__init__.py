@@ -32,6 +32,7 @@ from graph.storage.port import (
 SCHEMES: Mapping[str, str] = {
     "memory": "graph.storage.memory:MemoryStorage",
     "sqlite": "graph.storage.sqlite:SqliteStorage",
+    "cosmos": "graph.storage.cosmos:CosmosStorage",
 }
 
 

@@ -16,11 +16,12 @@ from typing import Final
 import pytest
 
 from graph.storage import SCHEMES, Storage, open_storage
+from tests.backends.cosmos import CosmosGround
 from tests.backends.ground import Ground
 from tests.backends.memory import MemoryGround
 from tests.backends.sqlite import SqliteGround
 
-GROUNDS: Mapping[str, Ground] = {"memory": MemoryGround(), "sqlite": SqliteGround()}
+GROUNDS: Mapping[str, Ground] = {"memory": MemoryGround(), "sqlite": SqliteGround(), "cosmos": CosmosGround()}
 assert GROUNDS.keys() == SCHEMES.keys()
 
 DEFAULT: Final = "sqlite"
