@@ -3,8 +3,8 @@
 - What dialects call: `engine` (start, follow, resume, cancel).
 - Values: `request`, `run`, `items`, `events`, `journal`, `errors`, `ids`.
 - The team at work, turn by turn: `state` (what comes next), `ending`, `team` (the graph), `turn`, `telling`, `delegation`,
-  `context`, `table`, `prompt`, `citations`, `limits`, `logprobs`, `answer_format` (`response_format`, kept; by `json_schema` and
-  a process of its own, `json_schema_process`).
+  `context`, `table`, `prompt`, `citations` and `quotations`, `limits`, `logprobs`, `answer_format` (`response_format`, kept; by
+  `json_schema` and a process of its own, `json_schema_process`).
 - A request on its way in: `intake`, `outputs`, `history`, `window`.
 - The conversation log: `conversations`, `recent` (remembered), `blocks`, `messages`, `attachments`, `said`.
 - The Assistants API's own: `threads` (conversations, message by message), `assistants`, `spending` (`max_prompt_tokens`).

@@ -145,7 +145,7 @@ async def _carry_out(context: Context, assignment: Assignment, call: Call, items
                 case Step():
                     assignment.calls.append(_agent_call(piece))
                 case Findings(text):
-                    assignment.output = text.strip()
+                    assignment.output = context.citations.checked(text.strip(), context.user_text)
     if not assignment.output:
         raise NothingToSay
 

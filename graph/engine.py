@@ -26,7 +26,6 @@ from graph.errors import InvalidRequest, OutputsRefused, Overloaded, RunEnded, S
 from graph.files import Files
 from graph.incoming import sweep_strays
 from graph.intake import Intake, Output, Reception, beside
-from graph.items import Answer
 from graph.journal import Position
 from graph.lease import Lease
 from graph.listing import sweep_places
@@ -372,7 +371,7 @@ class Engine:
             library=self._library,
             crew=self._crew,
             limits=Limits(self.settings.max_iterations, self.settings.agent_timeout),
-            citations=Citations(item for item in run.items if isinstance(item, Answer)),
+            citations=Citations(leg.work.journal),
             formats=self._formats,
             emit=leg.work.emit if watched else _nobody_listens,
             record=leg.recorder.record,

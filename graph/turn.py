@@ -216,7 +216,9 @@ async def _again(
 async def _close(context: Context, told: Telling, prompt: Sequence[Message], model: Model) -> list[ev.Durable]:
     usage = told.usage or await _estimate(context, told, prompt)
     context.answer_tokens += told.gate.tokens if told.max_tokens is not None else 0
-    return told.durable(context.citations.annotations(told.text), usage, told.model or model.name)
+    json = is_json(context.request.params.response_format)
+    cited = context.citations.annotations(told.text, context.user_text, json=json)
+    return told.durable(cited, usage, told.model or model.name)
 
 
 async def _estimate(context: Context, told: Telling, prompt: Sequence[Message]) -> Usage:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from agents.models.port import ToolSpec
-from agents.tools.port import Found, Passage, Tool, ToolContext, ToolOutput
-from agents.tools.search import query_of
+from agents.tools.port import Tool, ToolContext, ToolOutput
+from agents.tools.search import query_of, tell
 
 SPEC = ToolSpec(
     "file_search",
@@ -38,19 +38,7 @@ async def run(arguments: Mapping[str, Any], context: ToolContext) -> ToolOutput:
         return ToolOutput(str(error), "error")
     if not passages:
         return ToolOutput(f"The files say nothing about {query.strip()[:200]!r}. It may be called by other words.")
-    return _told(passages, context)
-
-
-def _told(passages: Sequence[Passage], context: ToolContext) -> ToolOutput:
-    """The passages behind their marks, and where each of them stands in that text."""
-    text, found = "", list[Found]()
-    for passage in passages:
-        source = passage.source
-        text += "\n\n" if text else ""
-        text += f"【{context.cite(source)}†{source.name}】 "
-        found.append(Found(source.file_id or "", source.name, passage.score, len(text), len(text) + len(passage.text)))
-        text += passage.text
-    return ToolOutput(text, sources=tuple(passage.source for passage in passages), found=tuple(found))
+    return tell(passages, context)
 
 
 FILE_SEARCH = Tool(SPEC, run)

@@ -31,6 +31,10 @@ class Passage:
     score: float
 
 
+class NotSearched(Exception):
+    """Something could not be searched. The message is a sentence for the model, which may act on it; it holds no secret."""
+
+
 class Library(Protocol):
     """Where the researcher looks things up. Never blocks the event loop; an unanswerable query finds nothing."""
 
@@ -72,6 +76,13 @@ class SearchOptions:
     place: Place = field(default_factory=Place)
 
 
+class Cite(Protocol):
+    """Gives a source its number in a run: the same source, the same one. `shown` is the text of it that the model gets to
+    read: quotations are held against all that was shown of their source."""
+
+    def __call__(self, source: Source, shown: str = "") -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A file that a program has made: its id as clients write it, its name, and whether it is an image to be shown."""
@@ -89,12 +100,12 @@ class Interpreter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool may know of its run. `cite` gives a source its number in this run (the same source, the same one);
-    findings carry it as the mark `【number†name】`."""
+    """What a tool may know of its run. Findings carry the number that `cite` gives their source as the mark
+    `【number†name】`."""
 
     tenant: str
     library: Library
-    cite: Callable[[Source], int]
+    cite: Cite
     search: SearchOptions = field(default_factory=SearchOptions)
     files: RunFiles | None = None
     interpreter: Interpreter | None = None

@@ -182,6 +182,37 @@ async def test_the_researcher_alone(service: Service) -> None:
     assert [title for _, _, title in cited(message)] == ["History of tea", "Tea 🍵, explained"]
 
 
+FALSE = "“Tea is 5000 years old”"
+QUOTED = f"“Tea is … years old” {SITE}. {FALSE} {SITE}. “Tea is old”, says one {OLD}. 🍵 {FALSE}, they say, {OLD}."
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_mark_behind_words_that_no_page_says_is_no_citation(service: Service, stream: bool) -> None:
+    research(service, Reply(calls=[transfer("researcher", "How old is tea?")]), QUOTED)
+    answer = await service.chat(stream=stream)
+    message = told(answer)[0] if stream else answer.json()["choices"][0]["message"]
+    assert message["content"] == QUOTED, "what was said is not unsaid"
+    assert [title for _, _, title in cited(message)] == ["Tea 🍵, explained", "History of tea"]
+    assert [each["url_citation"]["start_index"] for each in message["annotations"]] == [
+        QUOTED.index(SITE),
+        QUOTED.index(OLD),
+    ]
+
+
+async def test_the_supervisor_is_told_which_quotations_were_not_found(service: Service) -> None:
+    searched = Reply(calls=[("search", {"query": "camellia sinensis"})])
+    report = f"{FALSE}{OLD}. “Age?”{OLD}. “Tea is old.”{OLD}"
+    service.upstream.script = by_agent(
+        supervisor=[Reply(calls=[transfer("researcher", "How old is tea?")]), "Nobody knows."],
+        researcher=[searched, report],
+    )
+    await service.chat()
+    finding = service.upstream.requests[-1].body["messages"][-1]["content"]
+    assert finding == f"{FALSE}{OLD} (not found in the source). “Age?”【2†Tea】. “Tea is old.”{OLD}", (
+        "a mark is mended too"
+    )
+
+
 def archive(topic: str) -> str:
     """What the archive has."""
     return f"The archive has a box on {topic}."

@@ -39,17 +39,22 @@ def passages(text: str) -> list[tuple[str, str]]:
     return [(mark, passage) for mark, passage in _PASSAGE.findall(text)]
 
 
-def best(found: Sequence[tuple[str, str]], topic: Sequence[str], limit: int = 6) -> list[Quote]:
+def best(found: Sequence[tuple[str, str]], topic: Sequence[str], limit: int = 6, least: int = 1) -> list[Quote]:
     """The sentences that speak most of the topic, a few of each passage, in the order of the passages.
 
-    A sentence must hold half of the topic's words, together with its heading and the name of its source.
+    A sentence must hold half of the topic's words, and `least` of them, together with its heading and the name of its source.
     """
     wanted = stems(topic)
-    least = max(1, -(-len(wanted) // 2))
+    least = max(least, -(-len(wanted) // 2))
     rated = [item for mark, passage in found for item in _rated(mark, passage, wanted)]
     fitting = [item for item in rated if item[0][0] >= least]
     chosen = sorted(fitting, key=lambda item: item[0], reverse=True)[:limit]
     return list(dict.fromkeys(quote for rating, quote in rated if (rating, quote) in chosen))
+
+
+def fit(quote: Quote, topic: Sequence[str]) -> int:
+    """How many of the topic's words a sentence holds, together with the name of its source."""
+    return _hits(f"{quote.mark} {quote.sentence}", stems(topic))
 
 
 def quotes(text: str) -> list[Quote]:

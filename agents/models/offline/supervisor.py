@@ -13,7 +13,7 @@ from agents.models.offline.intent import Plan, is_question, is_work, plan, topic
 from agents.models.offline.memory import noted, recall, recount
 from agents.models.offline.prompt import Prompt
 from agents.models.offline.reply import ABOUT, Reply, Say, Use, is_empty_handed
-from agents.models.offline.researcher import FILE_SEARCH, FOUND_IN_FILES, FOUND_IN_LIBRARY, SEARCH, found, searched
+from agents.models.offline.researcher import FILE_SEARCH, SEARCH, found, retold, searched
 from agents.models.offline.talk import talk
 from agents.models.offline.writer import compose
 from agents.models.port import Params, ToolSpec
@@ -131,10 +131,9 @@ def _failures(prompt: Prompt) -> Iterator[tuple[str, str]]:
 
 def _section(finding: Finding, several: bool) -> str:
     """An agent's report as part of the answer."""
-    for opening, place in ((FOUND_IN_FILES, "files say"), (FOUND_IN_LIBRARY, "library says")):
-        if finding.text.startswith(opening):
-            return finding.text.replace(opening, f"Here is what the {place} about ", 1)
-    return f"**Analysis.** {finding.text}" if several and finding.agent == "analyst" else finding.text
+    if several and finding.agent == "analyst":
+        return f"**Analysis.** {finding.text}"
+    return retold(finding.text) if finding.agent == "researcher" else finding.text
 
 
 def _unknown(prompt: Prompt) -> str:

@@ -16,11 +16,11 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from agents.tools.pages import MAX_CHARACTERS
 from agents.tools.web.addresses import is_public
 from agents.tools.web.resolver import Resolver
 
 PORTS: Final = (80, 443)
-MAX_CHARACTERS: Final = 2048
 
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 _DOTTED = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")

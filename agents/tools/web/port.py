@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agents.tools.port import Place
+from agents.tools.port import NotSearched, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +39,5 @@ class Provider(Protocol):
     async def close(self) -> None: ...
 
 
-class SearchFailed(Exception):
-    """The provider gave no results. The message is a sentence for the model, which may act on it; it holds no secret."""
+class SearchFailed(NotSearched):
+    """The provider gave no results."""

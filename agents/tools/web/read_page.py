@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from agents.models.port import ToolSpec
-from agents.tools.port import Source, Tool, ToolContext, ToolOutput
+from agents.tools.port import Tool, ToolContext, ToolOutput
 from agents.tools.web.fetch import Fetcher, NotFetched
 from agents.tools.web.sources import harmless, web_source
-from agents.tools.web.text import Readable, readable
+from agents.tools.web.text import readable
 
 OUTPUT_CHARACTERS: Final = 12_000
 THREADS: Final = 2
@@ -53,12 +53,8 @@ class PageReader:
         found = await asyncio.get_running_loop().run_in_executor(self._threads, readable, page)
         if not found.text:
             return ToolOutput("There is no text on this page; it may need a browser to be read.", "error")
-        source = web_source(found.title, page.url)
-        return ToolOutput(_quoted(found, source, context.cite(source)), sources=(source,))
-
-
-def _quoted(found: Readable, source: Source, number: int) -> str:
-    text = harmless(found.text)
-    if len(text) > OUTPUT_CHARACTERS:
-        text = f"{text[:OUTPUT_CHARACTERS].rstrip()}\n\n(cut: the page has {len(text)} characters)"
-    return f"【{number}†{source.name}】 ## {source.url}\n\n{text}"
+        source, text = web_source(found.title, page.url), harmless(found.text)
+        shown = text[:OUTPUT_CHARACTERS].rstrip()
+        cut = f"\n\n(cut: the page has {len(text)} characters)" if len(text) > OUTPUT_CHARACTERS else ""
+        mark = f"【{context.cite(source, shown)}†{source.name}】"
+        return ToolOutput(f"{mark} ## {source.url}\n\n{shown}{cut}", sources=(source,))

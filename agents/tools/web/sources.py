@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from yarl import URL
 
+from agents.tools.pages import identity
 from agents.tools.port import Source
-from agents.tools.web.guard import MAX_CHARACTERS
 from agents.tools.web.port import Result
 
 NAME_CHARACTERS = 80
@@ -33,28 +33,10 @@ def distinct(results: Iterable[Result]) -> Iterator[Result]:
     """The results that have an address of the web, each page once."""
     seen = set[str]()
     for result in results:
-        key = _identity(result.url)
+        key = identity(result.url)
         if key and key not in seen:
             seen.add(key)
             yield result
-
-
-def _identity(address: str) -> str | None:
-    """What different addresses of one page have in common: they differ in scheme, `www.`, fragment, the slash at their
-    end, and in where a visitor came from. None for what is no address of the web."""
-    try:
-        url = URL(address)
-    except ValueError:
-        return None
-    if (
-        url.scheme not in ("http", "https")
-        or not url.host
-        or not address.isprintable()
-        or len(address) > MAX_CHARACTERS
-    ):
-        return None
-    query = sorted((key, value) for key, value in url.query.items() if not key.startswith("utm_"))
-    return f"{url.host.removeprefix('www.')}{url.path.rstrip('/')}?{query}"
 
 
 def _place(address: str) -> str:

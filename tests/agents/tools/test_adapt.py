@@ -15,7 +15,7 @@ from agents.models.port import ToolSpec
 from agents.tools.adapt import adapt
 from agents.tools.port import Library, Tool, ToolContext, ToolOutput
 
-CONTEXT = ToolContext("default", cast(Library, None), lambda source: 1)
+CONTEXT = ToolContext("default", cast(Library, None), lambda source, shown="": 1)
 
 
 def weather(city: str, days: int = 1, unit: Literal["C", "F"] = "C") -> str:

@@ -19,7 +19,7 @@ class EmptyLibrary:
 
 
 async def python(code: object) -> ToolOutput:
-    return await TOOLS["python"].run({"code": code}, ToolContext("default", EmptyLibrary(), lambda source: 1))
+    return await TOOLS["python"].run({"code": code}, ToolContext("default", EmptyLibrary(), lambda source, shown="": 1))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ class Shelf:
 async def search(shelf: Shelf, **arguments: Any) -> ToolOutput:
     cited: list[Source] = []
 
-    def cite(source: Source) -> int:
+    def cite(source: Source, shown: str = "") -> int:
         if source not in cited:
             cited.append(source)
         return cited.index(source) + 1

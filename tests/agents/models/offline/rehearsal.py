@@ -90,7 +90,7 @@ async def delegate(agent: Agent, task: str, request: str = "", findings: Sequenc
     """An agent's whole work on a task, with its real tools."""
     cited: list[Source] = []
 
-    def cite(source: Source) -> int:
+    def cite(source: Source, shown: str = "") -> int:
         if source not in cited:
             cited.append(source)
         return cited.index(source) + 1

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from agents.tools.pages import MAX_CHARACTERS
 from agents.tools.web.fetch import Fetcher, NotFetched
-from agents.tools.web.guard import MAX_CHARACTERS, Blocked, Guard
+from agents.tools.web.guard import Blocked, Guard
 from tests.agents.tools.web.site import Answer, Site
 
 PRIVATE = "private or reserved network"

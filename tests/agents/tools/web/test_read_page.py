@@ -35,7 +35,7 @@ class Reading:
     async def close(self) -> None:
         await self._reader.close()
 
-    def _cite(self, source: Source) -> int:
+    def _cite(self, source: Source, shown: str = "") -> int:
         if source not in self.cited:
             self.cited.append(source)
         return self.cited.index(source) + 1
