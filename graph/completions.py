@@ -6,6 +6,7 @@ They belong to no conversation and stay until they are deleted. What they say is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,13 +56,14 @@ class Completions:
         messages: Sequence[Mapping[str, Any]],
         metadata: Mapping[str, str],
     ) -> None:
-        """Write a completion with the messages that it answers: all or nothing."""
+        """Write a completion with the messages that it answers: all or nothing. One that is there already stays."""
         data: dict[str, str] = {}
         entries = [orjson.dumps(_without_data(message, data)) for message in messages]
         for mark, url in data.items():
             await attachments.put(self._storage, tenant, _owner(id), mark, url)
         kept = Completion(id, model, body, metadata, len(entries), tuple(data))
-        await self._storage.commit(tenant, _put(kept, 0), Append(_log(id), tuple(entries), after=0))
+        with suppress(Conflict):
+            await self._storage.commit(tenant, _put(kept, 0), Append(_log(id), tuple(entries), after=0))
 
     async def get(self, tenant: str, id: str) -> Completion:
         return _decode(await self._document(tenant, id))

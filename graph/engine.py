@@ -22,7 +22,7 @@ from graph.citations import Citations
 from graph.claims import Claims
 from graph.context import Context, Limits, ModelSource
 from graph.conversations import Conversations
-from graph.errors import InvalidRequest, OutputsRefused, Overloaded, RunEnded, ShuttingDown
+from graph.errors import InvalidRequest, NotFound, OutputsRefused, Overloaded, RunEnded, ShuttingDown
 from graph.files import Files
 from graph.incoming import sweep_strays
 from graph.intake import Intake, Output, Reception, beside
@@ -34,8 +34,9 @@ from graph.mirror import Mirrors, Surroundings
 from graph.prompt import system
 from graph.recorder import Stores
 from graph.recovery import Forget, Recovery
+from graph.repeats import forget_answers
 from graph.request import FileSearch, RunRequest
-from graph.run import Run
+from graph.run import Run, accepted
 from graph.runs import Runs, log_of
 from graph.runtime import InProcess, Runtime
 from graph.storage.port import Storage
@@ -249,6 +250,13 @@ class Engine:
         run, _, _ = await self._load(tenant, run_id)
         return run
 
+    async def found(self, tenant: str, run_id: str) -> Run | None:
+        """A run that may have been accepted before, as it stood then; None where it was not."""
+        try:
+            return accepted(await self.get(tenant, run_id))
+        except NotFound:
+            return None
+
     async def glance(self, tenant: str, run_id: str, known: Run | None = None) -> Run:
         """The run as it stands, for who asks again and again: with items only where it is at work here, or waits for its
         client. `known` is what its document says, where that has just been read. Raises `NotFound`."""
@@ -405,6 +413,7 @@ def _forgetters(storage: Storage, conversations: Conversations, files: Files) ->
         partial(sweep_strays, storage),
         partial(sweep_places, storage),
         partial(forget_channels, storage),
+        partial(forget_answers, storage),
     )
 
 

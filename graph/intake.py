@@ -246,10 +246,10 @@ class Reception:
 
     def _new_run(self, request: RunRequest, head: Head, left_out: int) -> Run:
         return Run(
-            new_id(),
+            request.run_id or new_id(),
             request.tenant,
             head.id,
-            request,
+            request if request.run_id is None else replace(request, run_id=None),
             ev.now_ms(),
             self._expiry(request),
             truncated_messages=left_out,

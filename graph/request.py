@@ -44,6 +44,7 @@ class RunRequest:
     - `assistant_id`, `echo`: what the dialect wants back with the run. Kept, never interpreted.
     - `durable`: written before `start` returns, and brought to an end whatever happens to the process.
     - `timeout`: seconds until the run expires; None = the engine's default.
+    - `run_id`: the id of the run that it makes, where that was chosen before.
     """
 
     tenant: str
@@ -69,3 +70,4 @@ class RunRequest:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     search: SearchOptions = field(default_factory=SearchOptions)
     files: FileSearch | None = None
+    run_id: str | None = None

@@ -92,6 +92,20 @@ class Run:
         return tuple(item for item in self.items if isinstance(item, Call) and item.id in self.required)
 
 
+def accepted(run: Run) -> Run:
+    """The run as it was before anything had happened in it."""
+    return Run(
+        run.id,
+        run.tenant,
+        run.conversation_id,
+        run.request,
+        run.created_at,
+        run.expires_at,
+        truncated_messages=run.truncated_messages,
+        metadata=run.metadata,
+    )
+
+
 class RunOver(ValueError):
     """An event after a terminal one: a fault of the caller."""
 

@@ -6,7 +6,7 @@ here, to have a server of their own, is loaded when they do.
 - Dialects: `chat_completions/`, `assistants/`, `mcp/`; what is no run: `resources/`.
 - What all of them take: `given` (from a request), `wire`, `metadata` and `chunking` (what bodies are made of), `ids`, `invalid`
   (the first thing wrong), `json_body`, `form`, `file_references`, `pages`; and answer with: `content`, `sse`, `errors`.
-- The application around them: `app`, `api`, `observation`, `cors`, `body`, `auth`, `idempotency` (with `recording`, `results`),
+- The application around them: `app`, `api`, `observation`, `cors`, `body`, `auth`, `idempotency` (with `recording`),
   `leaving`, `context`, `service`, `routing`.
 - Opened and run: `settings`, `options`, `mcp_config`, `backend`, `team`, `imports`, `server`, `serve`, `http_server`,
   `protocol`, `mounting`, `logs`, `version`; by `openai_compat_server` or the command: `cli`, `commands`, `terminal/`.

@@ -26,6 +26,7 @@ from servers.settings import Settings
 
 if TYPE_CHECKING:
     from graph.engine import Engine
+    from graph.repeats import Repeats
     from servers.service import Service
 
 GRACE: Final = 30.0  # seconds that runs at work get when the server stops
@@ -52,7 +53,7 @@ class App:
         self._opening: asyncio.Task[ASGIApp] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._protocol = Router(lifespan=self.lifespan)
-        self._idempotency = Idempotency(self._front)
+        self._idempotency = Idempotency(self._front, self._repeats)
         self._layers = self._wrap(self._idempotency)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +117,12 @@ class App:
             await respond(unknown_route(scope["method"], scope["path"]))(scope, receive, send)
         else:
             await (self._api or await self._loaded())(scope, receive, send)
+
+    async def _repeats(self) -> Repeats | None:
+        """Where answers are kept for who asks again, when it is open; None where it never will be."""
+        if self._service is None and self._opening is not None:
+            await asyncio.wait([self._opening])
+        return self._service.repeats if self._service else None
 
     async def _health(self) -> Response:
         await self._claimed.wait()

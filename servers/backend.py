@@ -162,6 +162,7 @@ class Backend:
         from graph.completions import Completions
         from graph.engine import Engine
         from graph.files import Files
+        from graph.repeats import Repeats
         from graph.tokens import open_tokenizer
         from graph.uploads import Uploads
         from graph.vector_stores.library import Shelves, StoredLibrary
@@ -202,6 +203,7 @@ class Backend:
             Uploads(storage, files),
             knowledge,
             self._mcp,
+            Repeats(storage, engine.lease),
         )
 
 

@@ -12,11 +12,20 @@ CONVERSATION_HEADERS = (b"x-conversation-id", b"x-session-id")  # they name a co
 _KEY = "cortex_flow"  # the application that this one is mounted into keeps its own things there
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A request with a key. The run that comes of it has this id; `again`: it may be there already."""
+
+    run_id: str
+    again: bool
+
+
 @dataclass(slots=True)
 class RequestContext:
     """One request. `id` is its `x-request-id`; `run_id` is there once it started a run; `failed` where its stream began
     well and ended in an error; `recorded`: its answer is kept for who asks again, though nobody waits for it now; `lasting`:
-    it has begun what goes on without a client, and is answered to its end, so that who asks again does not begin it once more."""
+    it has begun what goes on without a client, and is answered to its end, so that who asks again does not begin it once more;
+    `claimed`: it came with a key."""
 
     id: str
     tenant: str = DEFAULT_TENANT
@@ -24,6 +33,7 @@ class RequestContext:
     failed: bool = False
     recorded: bool = False
     lasting: bool = False
+    claimed: Claimed | None = None
     started: float = field(default_factory=time.perf_counter)
 
     @property

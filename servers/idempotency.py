@@ -6,17 +6,19 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graph.repeats import Busy, Claim, Repeats, Result
+from graph.storage.port import StorageError
 from servers.body import form_limit
-from servers.context import CONVERSATION_HEADERS, context_of, header, route_path
-from servers.errors import CLIENT_GONE, ApiError, BadRequest, respond
+from servers.context import CONVERSATION_HEADERS, Claimed, context_of, header, route_path
+from servers.errors import CLIENT_GONE, ApiError, BadRequest, of_exception, respond
 from servers.leaving import client_left
 from servers.recording import Recording
-from servers.results import Result, Results, ResultsInMemory
 
 STALL: Final = 30.0  # seconds after which a client that does not read is given up
 TRY_AGAIN: Final = frozenset({408, 409, 429, CLIENT_GONE})  # besides those from 500 on
@@ -28,6 +30,9 @@ REPLAYED: Final = (b"idempotent-replayed", b"true")
 logger = logging.getLogger(__name__)
 
 
+Id = tuple[str, str]
+
+
 class Idempotency:
     """Below `/v1`, a POST with the key of an earlier one of the same tenant joins it while it is at work, and gets its
     result afterwards; where it asks for something else it is refused with 409.
@@ -36,14 +41,17 @@ class Idempotency:
     again waits for what becomes of that: an answer that had been given by then is kept, else the key is free. An answer that
     invites to try again is not kept, nor is a stream that failed. `stall` is how many seconds a client may not read. Forms with
     files, which are not held in memory, pass: their routes ask for `key_of`.
+
+    `repeats` is where answers are kept and work is claimed, so that all who share it are as one; None where there is nothing to
+    serve. Who comes to work of another process waits for its answer, or follows its run where there is one. Work that was
+    left by a process that died is begun again, and finds the run that had come of it (`RequestContext.claimed`).
     """
 
-    def __init__(self, app: ASGIApp, results: Results | None = None, *, stall: float = STALL) -> None:
-        self._app, self._stall = app, stall
-        self._results: Results = results or ResultsInMemory()
-        self._at_work: dict[tuple[str, str], Recording] = {}
+    def __init__(self, app: ASGIApp, repeats: Callable[[], Awaitable[Repeats | None]], *, stall: float = STALL) -> None:
+        self._app, self._repeats, self._stall = app, repeats, stall
+        self._at_work: dict[Id, Recording] = {}
         self._tasks: dict[Recording, asyncio.Task[None]] = {}
-        self._looking = asyncio.Lock()
+        self._looking: WeakValueDictionary[Id, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = header(scope, _NAME) if scope["type"] == "http" and scope["method"] == "POST" else None
@@ -52,11 +60,14 @@ class Idempotency:
             return
         try:
             id = context_of(scope).tenant, _valid(key)
-            body = await _read(receive)
-            if body is not None:
-                await self._answer(id, body, scope, receive, send)
+            if (repeats := await self._repeats()) is None:
+                await self._app(scope, receive, send)
+            elif (body := await _read(receive)) is not None:
+                await self._answer(repeats, id, body, scope, receive, send)
         except ApiError as error:
             await respond(error)(scope, receive, send)
+        except StorageError as error:
+            await respond(of_exception(error))(scope, receive, send)
 
     async def close(self) -> None:
         """End the work that is left: nobody waits for it."""
@@ -66,36 +77,60 @@ class Idempotency:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _answer(self, id: tuple[str, str], body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, repeats: Repeats, id: Id, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         fingerprint = _fingerprint(scope, body)
         while True:
-            async with self._looking:  # two of a kind, and neither is there yet
-                found = self._at_work.get(id) or await self._results.find(*id)
-                if isinstance(found, Result) or found is None or not found.deserted:
-                    recording = found or self._begin(id, Recording(self._app, scope, body, fingerprint))
-                    break
-            await asyncio.wait([self._tasks[found]])
-        if recording.fingerprint != fingerprint:
-            raise mismatch()
-        if isinstance(recording, Result):
-            await _repeat(recording, send)
-        else:
-            await self._read_along(recording, receive, send, replayed=found is not None)
+            found, joined = await self._found(repeats, id, fingerprint, scope, body)
+            if found.fingerprint != fingerprint:
+                raise mismatch()
+            if isinstance(found, Result):
+                return await _repeat(found, send)
+            if isinstance(found, Recording):
+                return await self._read_along(found, receive, send, replayed=joined)
+            if not await _while_there(receive, repeats.wait(*id)):
+                return None
 
-    def _begin(self, id: tuple[str, str], recording: Recording) -> Recording:
+    async def _found(
+        self, repeats: Repeats, id: Id, fingerprint: bytes, scope: Scope, body: bytes
+    ) -> tuple[Recording | Result | Busy, bool]:
+        """What there is of a request, and whether somebody has asked before. Where there is nothing, it is begun."""
+        async with self._looking.setdefault(id, asyncio.Lock()):  # two of a kind, and neither is there yet
+            while at_work := self._at_work.get(id):
+                if not at_work.deserted:
+                    return at_work, True
+                await asyncio.wait([self._tasks[at_work]])
+            found = await repeats.claim(*id, fingerprint)
+            if isinstance(found, Claim):
+                recording = Recording(self._app, scope, body, fingerprint, Claimed(found.run_id, again=found.again))
+                return self._begin(id, recording, self._claimed(repeats, id, recording, found)), False
+            if not isinstance(found, Busy) or found.fingerprint != fingerprint:
+                return found, True
+            if not await repeats.has_begun(id[0], found.run_id):
+                return found, True
+            recording = Recording(self._app, scope, body, fingerprint, Claimed(found.run_id, again=True))
+            return self._begin(id, recording, recording.run()), True
+
+    def _begin(self, id: Id, recording: Recording, work: Coroutine[Any, Any, None]) -> Recording:
+        task = self._tasks[recording] = asyncio.create_task(work)
         self._at_work[id] = recording
-        task = self._tasks[recording] = asyncio.create_task(self._work(id, recording))
-        task.add_done_callback(lambda _: self._tasks.pop(recording))
+
+        def over(_: object) -> None:
+            del self._tasks[recording]
+            del self._at_work[id]
+
+        task.add_done_callback(over)
         return recording
 
-    async def _work(self, id: tuple[str, str], recording: Recording) -> None:
+    async def _claimed(self, repeats: Repeats, id: Id, recording: Recording, claim: Claim) -> None:
+        """Work on what was claimed, until the answer is kept, or the claim given back."""
         try:
             await recording.run()
-            result = recording.result
-            if result is not None and not recording.failed and not _invites_again(result.status):
-                await self._results.keep(*id, result)
         finally:
-            del self._at_work[id]
+            try:
+                if not await _kept(repeats, id, recording, claim):
+                    await repeats.release(*id, claim, begun=recording.lasting)
+            except StorageError as error:
+                logger.warning("an answer can't be kept for who asks again: %s", error)
 
     async def _read_along(self, recording: Recording, receive: Receive, send: Send, *, replayed: bool) -> None:
         with recording.reader():
@@ -112,6 +147,14 @@ class Idempotency:
             except TimeoutError:
                 logger.warning("a client has not read its answer for %g seconds and was given up", self._stall)
                 return
+
+
+async def _kept(repeats: Repeats, id: Id, recording: Recording, claim: Claim) -> bool:
+    """Keep an answer that is to be kept; whether it is."""
+    result = recording.result
+    if result is None or recording.failed or _invites_again(result.status):
+        return False
+    return await repeats.keep(*id, claim, result)
 
 
 def key_of(scope: Scope) -> str | None:
@@ -166,8 +209,8 @@ async def _repeat(result: Result, send: Send) -> None:
     await send({"type": "http.response.body", "body": result.body, "more_body": False})
 
 
-async def _while_there(receive: Receive, telling: Coroutine[Any, Any, None]) -> None:
-    """Work until the end, or until the client leaves."""
+async def _while_there(receive: Receive, telling: Coroutine[Any, Any, None]) -> bool:
+    """Work until the end, or until the client leaves; whether it is still there."""
     tasks = [asyncio.create_task(telling), asyncio.create_task(client_left(receive))]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -176,3 +219,4 @@ async def _while_there(receive: Receive, telling: Coroutine[Any, Any, None]) -> 
             task.cancel()
     for task in done:
         task.result()
+    return tasks[0] in done

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Scope
 
-from servers.context import context_of
-from servers.results import Result
+from graph.repeats import Result
+from servers.context import Claimed, context_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +23,10 @@ class Recording:
     unless what it has begun is lasting.
     """
 
-    def __init__(self, app: ASGIApp, scope: Scope, body: bytes, fingerprint: bytes) -> None:
+    def __init__(self, app: ASGIApp, scope: Scope, body: bytes, fingerprint: bytes, claimed: Claimed) -> None:
         self._app, self._scope = app, scope
         context_of(scope).recorded = True
+        context_of(scope).claimed = claimed
         self._body: bytes | None = body
         self.fingerprint = fingerprint
         self._start: Message | None = None
@@ -51,7 +52,12 @@ class Recording:
     @property
     def deserted(self) -> bool:
         """Whether all readers have left before the end of what does not last."""
-        return self._deserted.is_set() and not context_of(self._scope).lasting
+        return self._deserted.is_set() and not self.lasting
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what has begun goes on without a client."""
+        return context_of(self._scope).lasting
 
     @property
     def failed(self) -> bool:
@@ -102,7 +108,7 @@ class Recording:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
         await self._deserted.wait()
-        if context_of(self._scope).lasting:
+        if self.lasting:
             await asyncio.Event().wait()  # until the answer is whole, and nobody listens any more
         return {"type": "http.disconnect"}
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graph.completions import Completions
     from graph.engine import Engine
     from graph.files import Files
+    from graph.repeats import Repeats
     from graph.tokens import Tokenizer
     from graph.uploads import Uploads
     from graph.vector_stores.knowledge import Knowledge
@@ -37,6 +38,7 @@ class Service:
     uploads: Uploads
     knowledge: Knowledge
     mcp: Host
+    repeats: Repeats
 
 
 def service_of(request: Request) -> Service:

@@ -15,7 +15,7 @@ import orjson
 from graph import events as ev
 from graph.items import Message
 from graph.journal import Position, advance
-from graph.run import Run, fold
+from graph.run import Run, accepted, fold
 from graph.said import spoken
 from servers.assistants.encode import (
     annotation,
@@ -178,19 +178,6 @@ class RunEvents:
             return f"thread.run.step.{change.word}", step_object(change.step, self.run, content=self._content)
         details = {"step_details": {"type": "tool_calls", "tool_calls": list(change.delta)}}
         return "thread.run.step.delta", {"id": change.step.id, "object": "thread.run.step.delta", "delta": details}
-
-
-def accepted(run: Run) -> Run:
-    """The run as it was before anything had happened in it."""
-    return Run(
-        run.id,
-        run.tenant,
-        run.conversation_id,
-        run.request,
-        run.created_at,
-        run.expires_at,
-        metadata=run.metadata,
-    )
 
 
 def opening(run: Run, thread: Mapping[str, Any] | None = None) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from agents.models.port import FilePart
 from graph.request import RunRequest
+from graph.run import Run
 from servers.chat_completions.answer import Answer
 from servers.chat_completions.conversation import asked_for
 from servers.chat_completions.decode import decode
@@ -46,7 +48,7 @@ async def create_chat_completion(request: Request) -> Response:
     asked = await _decoded(request, service, body)
     if named := dict(_files(asked)):
         await refuse_unknown_files(service.files, asked.tenant, named)
-    runs = await service.engine.start_many(asked, body.n or 1)
+    runs = await _runs(request, service, asked, body.n or 1)
     context_of(request.scope).run_id = runs[0].id
     answer = Answer(service, asked, runs, keeper)
     return await (answer.streamed(request, body) if body.stream else answer.whole(request))
@@ -62,6 +64,15 @@ async def _read(request: Request, service: Service) -> tuple[ChatRequest, Keeper
     if not body.store:
         return body, None
     return body, Keeper(service.completions, context_of(request.scope).tenant, sent["messages"], body.metadata or {})
+
+
+async def _runs(request: Request, service: Service, asked: RunRequest, count: int) -> Sequence[Run]:
+    """The runs of an answer. The one of a request that has come before is there already, where it was written."""
+    claimed = context_of(request.scope).claimed
+    if claimed is None or count > 1:
+        return await service.engine.start_many(asked, count)
+    found = await service.engine.found(asked.tenant, claimed.run_id) if claimed.again else None
+    return [found] if found else await service.engine.start_many(replace(asked, run_id=claimed.run_id), count)
 
 
 def _files(asked: RunRequest) -> Iterator[tuple[str, str]]:

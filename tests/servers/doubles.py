@@ -13,6 +13,8 @@ from graph.completions import Completions
 from graph.events import Event
 from graph.files import Files
 from graph.journal import Position
+from graph.lease import Lease
+from graph.repeats import Repeats
 from graph.request import RunRequest
 from graph.run import Run
 from graph.storage import Storage, open_storage
@@ -138,12 +140,19 @@ class ScriptedBackend(Backend):
             Uploads(storage, files),
             Knowledge(storage, "gpt-4"),
             Host(cast(Any, self.engine), crew_of(), self._settings),
+            Repeats(storage, self._lease(storage)),
         )
+
+    def _lease(self, storage: Storage) -> Lease:
+        lease = Lease(storage)
+        self._closers.push_async_callback(lease.release)
+        return lease
 
     async def drain(self, seconds: float) -> None:
         await self.engine.drain(seconds)
 
     async def close(self) -> None:
+        await super().close()
         self.closed = True
 
 

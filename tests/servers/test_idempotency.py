@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.errors import RunEnded
+from graph.lease import Lease
+from graph.repeats import Repeats
 from graph.run import Run
+from graph.storage.memory import MemoryStorage
 from servers import mount
 from servers.context import RequestContext, enter
 from servers.idempotency import Idempotency
-from servers.results import Result, ResultsInMemory
 from tests import stories
 from tests.servers.asgi import Connection, ask
 from tests.servers.conftest import Serve
@@ -28,6 +31,21 @@ PATH = "/v1/chat/completions"
 USER = {"role": "user", "content": "Hi"}
 
 REPLAYED = "idempotent-replayed"
+
+
+Room = Callable[[], Awaitable[Repeats]]
+
+
+@pytest.fixture
+async def room() -> AsyncIterator[Room]:
+    """Where a layer keeps its answers."""
+    kept = Repeats(storage := MemoryStorage(), lease := Lease(storage))
+
+    async def get() -> Repeats:
+        return kept
+
+    yield get
+    await lease.release()
 
 
 def begin(app: ASGIApp, key: str = "k", headers: dict[str, str] | None = None, **body: Any) -> Connection:
@@ -182,7 +200,7 @@ async def test_the_last_one_leaves_and_the_key_is_free(serve: Serve, stream: boo
     assert len(engine.requests) == 2
 
 
-async def test_what_was_answered_all_the_same_is_what_the_next_one_gets() -> None:
+async def test_what_was_answered_all_the_same_is_what_the_next_one_gets(room: Room) -> None:
     """The client has left, but the work was done by then."""
     begun, hold, asked = asyncio.Event(), asyncio.Event(), []
 
@@ -192,7 +210,7 @@ async def test_what_was_answered_all_the_same_is_what_the_next_one_gets() -> Non
         await hold.wait()
         await say(send, b"first")
 
-    layer = within(Idempotency(deaf))
+    layer = within(Idempotency(deaf, room))
     left = begin(layer)
     await begun.wait()
     left.leave()
@@ -239,7 +257,7 @@ class Unstoppable(ScriptedEngine):
         raise RunEnded("It has ended.")
 
 
-async def test_a_reader_that_is_slow_stops_nobody() -> None:
+async def test_a_reader_that_is_slow_stops_nobody(room: Room) -> None:
     hold = asyncio.Event()
 
     async def speaking(scope: Scope, receive: Receive, send: Send) -> None:
@@ -248,7 +266,7 @@ async def test_a_reader_that_is_slow_stops_nobody() -> None:
         await hold.wait()
         await send({"type": "http.response.body", "body": b"two"})
 
-    layer = within(Idempotency(speaking))
+    layer = within(Idempotency(speaking, room))
     slow = begin(layer)
     slow.reading.clear()
     quick = begin(layer)
@@ -361,7 +379,7 @@ async def test_an_error_of_ours_is_told_to_all_who_wait(serve: Serve, caplog: py
     assert (await chat(app)).status == 200
 
 
-async def test_the_end_of_the_service_ends_what_was_left() -> None:
+async def test_the_end_of_the_service_ends_what_was_left(room: Room) -> None:
     """An application that does not hear that its client is gone."""
     begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -372,7 +390,7 @@ async def test_the_end_of_the_service_ends_what_was_left() -> None:
         finally:
             ended.set()
 
-    layer = Idempotency(deaf)
+    layer = Idempotency(deaf, room)
     connection = begin(within(layer))
     await begun.wait()
     connection.leave()
@@ -382,7 +400,7 @@ async def test_the_end_of_the_service_ends_what_was_left() -> None:
     assert ended.is_set()
 
 
-async def test_a_client_that_does_not_read_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_does_not_read_is_given_up(room: Room, caplog: pytest.LogCaptureFixture) -> None:
     left = asyncio.Event()
 
     async def speaking(scope: Scope, receive: Receive, send: Send) -> None:
@@ -392,14 +410,14 @@ async def test_a_client_that_does_not_read_is_given_up(caplog: pytest.LogCapture
         assert (await receive())["type"] == "http.disconnect"
         left.set()
 
-    connection = begin(within(Idempotency(speaking, stall=0.01)))
+    connection = begin(within(Idempotency(speaking, room, stall=0.01)))
     connection.reading.clear()
     await connection.over()
     await left.wait()
     assert "has not read its answer" in caplog.text
 
 
-async def test_an_error_behind_an_answer_that_was_left_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_behind_an_answer_that_was_left_is_logged(room: Room, caplog: pytest.LogCaptureFixture) -> None:
     begun, raised = asyncio.Event(), asyncio.Event()
 
     async def breaking(scope: Scope, receive: Receive, send: Send) -> None:
@@ -409,7 +427,7 @@ async def test_an_error_behind_an_answer_that_was_left_is_logged(caplog: pytest.
         raised.set()
         raise RuntimeError("broken")
 
-    connection = begin(within(Idempotency(breaking)))
+    connection = begin(within(Idempotency(breaking, room)))
     await begun.wait()
     connection.leave()
     await connection.over()
@@ -463,72 +481,3 @@ async def test_by_the_official_client() -> None:
 async def read(client: AsyncOpenAI, asked: dict[str, Any]) -> str:
     stream = await client.chat.completions.create(**asked)
     return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def result(size: int = 0, fingerprint: bytes = b"f") -> Result:
-    return Result(fingerprint, 200, (), b"x" * size)
-
-
-async def found(results: ResultsInMemory, count: int) -> list[int]:
-    return [number for number in range(count) if await results.find("t", str(number)) is not None]
-
-
-async def test_results_are_kept_for_a_time() -> None:
-    clock = Clock()
-    results = ResultsInMemory(age=10, clock=clock)
-    for number in range(3):
-        clock.now = number
-        await results.keep("t", str(number), result())
-    for now, expected in ((9.9, [0, 1, 2]), (10, [1, 2]), (11, [2]), (12, [])):
-        clock.now = now
-        assert await found(results, 3) == expected
-
-
-async def test_the_oldest_results_leave_first() -> None:
-    results = ResultsInMemory(entries=3)
-    for number in range(5):
-        await results.keep("t", str(number), result())
-    assert await found(results, 5) == [2, 3, 4]
-    await results.keep("t", "2", result())
-    await results.keep("t", "5", result())
-    assert await found(results, 6) == [2, 4, 5]
-
-
-async def test_results_have_room_for_so_many_bytes() -> None:
-    results = ResultsInMemory(bytes=3 * result(1000).size)
-    for number in range(5):
-        await results.keep("t", str(number), result(1000))
-    assert await found(results, 5) == [2, 3, 4]
-    await results.keep("t", "5", result(1001))
-    assert await found(results, 6) == [4, 5]
-    for _ in range(100):
-        await results.keep("t", "5", result(1000))
-    assert await found(results, 6) == [4, 5]
-
-
-async def test_a_large_result_is_not_kept_but_joined(serve: Serve) -> None:
-    results = ResultsInMemory(largest=result(10).size)
-    await results.keep("t", "0", result(10))
-    await results.keep("t", "1", result(11))
-    assert await found(results, 2) == [0]
-    calls = 0
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal calls
-        calls += 1
-        await say(send, b"large body")
-
-    layer = within(Idempotency(app, ResultsInMemory(largest=1)))
-    together = await asyncio.gather(*(chat(layer) for _ in range(3)))
-    assert [(each.status, each.body) for each in together] == [(200, b"large body")] * 3
-    assert calls == 1
-    await chat(layer)
-    assert calls == 2

@@ -10,8 +10,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from graph import events as ev
 from graph.assistants import Assistant
 from graph.errors import ConversationBusy
+from graph.intake import Output
 from graph.journal import Position
 from graph.messages import StoredMessage
 from graph.request import RunRequest
@@ -48,6 +50,9 @@ POLLING = {"openai-poll-after-ms": str(POLL_MS)}
 async def create_thread_and_run(request: Request) -> Response:
     asked = Given(request)
     body = await asked.body(CreateThreadAndRun)
+    if run := await _found(asked):
+        thread = await asked.service.engine.threads.get(asked.tenant, run.conversation_id)
+        return _begun(asked, run, stream=bool(body.stream), thread=thread_object(thread))
     assistant = await _assistant(asked, body.assistant_id)
     thread = await made(asked, _thread(body.thread, body.tool_resources))
     try:
@@ -62,6 +67,8 @@ async def create_thread_and_run(request: Request) -> Response:
 async def create_run(request: Request, thread_id: str) -> Response:
     asked, content = Given(request), includes_content(request)
     body = await asked.body(CreateRun)
+    if run := await _found(asked):
+        return _begun(asked, run, stream=bool(body.stream), content=content)
     id = bare(thread_id, "thread_")
     threads = asked.service.engine.threads
     thread = await threads.get(asked.tenant, id)
@@ -114,11 +121,14 @@ async def submit_tool_outputs(request: Request, thread_id: str, run_id: str) -> 
     asked = Given(request)
     body = await asked.body(SubmitToolOutputs)
     engine, waiting = asked.service.engine, await _run(asked, thread_id, run_id)
-    run = await engine.resume(asked.tenant, waiting.id, outputs(body))
+    given = outputs(body)
+    before = await _resumed(asked, waiting, given)
+    if before is None:
+        before = (await engine.resume(asked.tenant, waiting.id, given)).journal_length
     context_of(request.scope).lasting = True
     if body.stream:
-        return run_stream(engine, run, after=Position(run.journal_length, 0))
-    return answer(run_object(await engine.glance(asked.tenant, run.id)), POLLING)
+        return run_stream(engine, waiting, after=Position(before, 0))
+    return answer(run_object(await engine.glance(asked.tenant, waiting.id)), POLLING)
 
 
 @router.get("/{thread_id}/runs/{run_id}/steps", summary="List a run's steps")
@@ -141,6 +151,29 @@ async def get_step(request: Request, thread_id: str, run_id: str, step_id: str) 
     return answer(step_object(step, run, content=content))
 
 
+async def _found(asked: Given) -> Run | None:
+    """The run of a request that has come before, where it was accepted then."""
+    context = context_of(asked.request.scope)
+    if context.claimed is None or not context.claimed.again:
+        return None
+    run = await asked.service.engine.found(asked.tenant, context.claimed.run_id)
+    if run is not None:
+        context.run_id, context.lasting = run.id, True
+    return run
+
+
+async def _resumed(asked: Given, run: Run, given: Sequence[Output]) -> int | None:
+    """How long the journal was before these outputs, where they came with a request that has come before."""
+    claimed = context_of(asked.request.scope).claimed
+    if claimed is None or not claimed.again:
+        return None
+    journal = await asked.service.engine.journal(asked.tenant, run.id)
+    answered = {each.call_id: n for n, each in enumerate(journal) if isinstance(each, ev.CallAnswered)}
+    places = [answered.get(each.call_id) for each in given]
+    known = [place for place in places if place is not None]
+    return min(known) - 1 if known and len(known) == len(places) else None  # their leg begins with its `RunStarted`
+
+
 async def _started(
     asked: Given,
     body: CreateRun | CreateThreadAndRun,
@@ -150,13 +183,14 @@ async def _started(
 ) -> Run:
     """The run that a body asks for, accepted. Raises `BadRequest` where another one is at work on the thread."""
     request = await _asked_for(asked, body, assistant, thread)
+    context = context_of(asked.request.scope)
+    claimed = context.claimed
     try:
-        run = await asked.service.engine.start(request, said)
+        run = await asked.service.engine.start(replace(request, run_id=claimed.run_id if claimed else None), said)
     except ConversationBusy as busy:
         if busy.run_id is None:
             raise
         raise BadRequest(f"Thread thread_{thread.id} already has an active run run_{busy.run_id}.") from None
-    context = context_of(asked.request.scope)
     context.run_id, context.lasting = run.id, True
     return run
 
