@@ -146,5 +146,11 @@ def _decode(body: bytes) -> Notice:
     return _NOTICES[fields.pop("n")](**fields)
 
 
+async def living(storage: Storage) -> list[str]:
+    """The processes that own runs of this store, as messages may call them."""
+    owners = [orjson.loads(document.body) for document in await storage.query(TENANT, "owner", limit=1000)]
+    return [f"process {owner['pid']} on {owner['host']}" for owner in owners if owner["until"] > now_ms()]
+
+
 def _log_of(owner: str) -> str:
     return f"owner/{owner}"

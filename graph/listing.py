@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 _SCANNED = 100  # documents that are in memory at once while the wanted ones are looked for
 _LARGE = 64_000  # bytes of a document
-_PLACE = "place"
+PLACE = "place"
 _PLACE_MS = 3_600_000
 
 
@@ -38,7 +38,7 @@ class Listing(Generic[T]):
         document = await self.storage.get(self.tenant, self.kind, id)
         if document is not None:
             return document.sequence if document.parent == self.parent else None
-        left = await self.storage.get(self.tenant, _PLACE, _place_id(self.kind, id))
+        left = await self.storage.get(self.tenant, PLACE, _place_id(self.kind, id))
         return int(left.body) if left is not None and left.parent == self.parent else None
 
     async def read(self, order: Order, after: int | None, before: int | None, limit: int) -> list[T]:
@@ -73,7 +73,7 @@ class Listing(Generic[T]):
 def place(kind: str, document: Document) -> Put:
     """The write that belongs to a document's `Delete`: whoever deletes what a page shows still gets the next page."""
     return Put(
-        _PLACE,
+        PLACE,
         _place_id(kind, document.id),
         b"%d" % document.sequence,
         parent=document.parent,
@@ -83,9 +83,9 @@ def place(kind: str, document: Document) -> Put:
 
 async def sweep_places(storage: Storage) -> None:
     """Forget the places whose time is over."""
-    while due := await storage.due(_PLACE, now_ms()):
+    while due := await storage.due(PLACE, now_ms()):
         for tenant, id in due:
-            await storage.commit(tenant, Delete(_PLACE, id))
+            await storage.commit(tenant, Delete(PLACE, id))
 
 
 def _place_id(kind: str, id: str) -> str:

@@ -113,6 +113,31 @@ def migrate() -> None:
     typer.echo(f"{settings.without_password(url)}: schema {before} -> {after}")
 
 
+storage = typer.Typer(help="Where everything is kept.", no_args_is_help=True)
+commands.add_typer(storage, name="storage")
+
+
+@storage.command()
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The URL of a storage that nobody is using.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The URL of an empty one.")],
+    from_blobs: Annotated[
+        str | None, typer.Option(help="Where the first keeps blobs; else BLOB_URL, else its default.")
+    ] = None,
+    to_blobs: Annotated[
+        str | None, typer.Option(help="Where the second will; else BLOB_URL, else its default.")
+    ] = None,
+) -> None:
+    """Copy everything of one storage into another, and compare. Called again, it goes on where it broke off."""
+    configured = settings.load()
+    from servers import logs
+    from servers.terminal.storage import copy_storage
+
+    logs.configure(configured.log_format, "warning")
+    blobs = configured.blob_url
+    raise typer.Exit(copy_storage(source, target, from_blobs or blobs, to_blobs or blobs))
+
+
 @commands.command()
 def version() -> None:
     """Print the version."""

@@ -256,7 +256,7 @@ def variable(field: str) -> str:
 
 def without_password(url: str) -> str:
     """A URL as it may be shown."""
-    return re.sub(r"(?<=://)([^/@]*)@", "***@", url)
+    return re.sub(r"([?&](?:key|password)=)[^&]*", r"\1***", re.sub(r"(?<=://)([^/@]*)@", "***@", url))
 
 
 def _first_alias(alias: Any) -> str:

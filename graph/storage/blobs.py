@@ -79,6 +79,41 @@ class Blobs:
         if self._scheme == "file":
             await asyncio.to_thread(_remove_unfinished, _folder(self._url) / path)
 
+    @property
+    def place(self) -> str:
+        """Where they are: equal for two stores that keep them in the same place. Memory is nobody else's."""
+        if self._scheme == "memory":
+            return f"memory://{id(self)}"
+        return str(_folder(self._url).resolve()) if self._scheme == "file" else self._url.rstrip("/")
+
+    async def paths(self) -> AsyncIterator[tuple[str, int]]:
+        """Of every blob of every tenant: where it is, as other stores of blobs call it too, and its size."""
+        import obstore
+
+        pages = obstore.list(await self._ready())
+        while True:
+            with _translated():
+                page = await anext(pages, None)
+            if page is None:
+                return
+            for each in page:
+                if "#" not in each["path"]:  # obstore's name for what is unfinished
+                    yield each["path"], each["size"]
+
+    async def read(self, path: str) -> AsyncIterator[bytes]:
+        """The bytes at one of `paths`. Raises `KeyError`."""
+        try:
+            result = await _fetch(await self._ready(), path, 0, None)
+        except FileNotFoundError:
+            raise KeyError(path) from None
+        if result is not None:
+            async for chunk in _chunks(result):
+                yield chunk
+
+    async def write(self, path: str, data: AsyncIterator[bytes]) -> int:
+        """Store bytes at one of another store's `paths`. Returns how many."""
+        return await _put_stream(await self._ready(), path, data)
+
     async def _ready(self) -> ObjectStore:
         async with self._making:
             if self._store is None:
@@ -92,6 +127,11 @@ class WithBlobs:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
+    @property
+    def blobs(self) -> Blobs:
+        """All of them, for who moves them elsewhere."""
+        return self._blobs
+
     async def put_blob(self, tenant: str, key: str, data: bytes | AsyncIterator[bytes]) -> int:
         return await self._blobs.put(tenant, key, data)
 
@@ -100,6 +140,11 @@ class WithBlobs:
 
     async def delete_blob(self, tenant: str, key: str) -> None:
         await self._blobs.delete(tenant, key)
+
+
+def tenant_of(path: str) -> str:
+    """Whose the blob at a path is, as far as a path tells: a long name ends in a digest."""
+    return unquote(path.partition("/")[0]) if path.partition("/")[0] != "%" else ""
 
 
 def _scheme(url: str) -> str:

@@ -20,7 +20,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from graph.storage.blobs import Blobs
 
 Order = Literal["asc", "desc"]
 
@@ -181,6 +184,10 @@ class Storage(Protocol):
         Documents first, those of one kind of one tenant in the order of their sequences. Then the logs, one after the
         other, each from its first entry to its last. What is written meanwhile may be missing.
         """
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where its blobs are, for who moves them elsewhere."""
 
     async def put_blob(self, tenant: str, key: str, data: bytes | AsyncIterator[bytes]) -> int:
         """Store bytes under a key, replacing what was there; returns how many."""
