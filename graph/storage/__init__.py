@@ -33,6 +33,7 @@ SCHEMES: Mapping[str, str] = {
     "memory": "graph.storage.memory:MemoryStorage",
     "sqlite": "graph.storage.sqlite:SqliteStorage",
     "cosmos": "graph.storage.cosmos:CosmosStorage",
+    "postgresql": "graph.storage.postgres:PostgresStorage",
 }
 
 
@@ -74,7 +75,13 @@ def _backend(url: str) -> type[Backend]:
         named = f"{scheme}://" if separator else "a URL without a scheme"  # the rest may hold a password
         raise UnknownScheme(f"no storage backend serves {named}; known: {known}")
     module, _, name = SCHEMES[scheme].partition(":")
-    return cast("type[Backend]", getattr(import_module(module), name))
+    try:
+        return cast("type[Backend]", getattr(import_module(module), name))
+    except ImportError as error:
+        extra = module.rpartition(".")[2]
+        raise StorageError(
+            f"{scheme}:// needs packages that are not installed: pip install 'cortex-flow[{extra}]' ({error})"
+        ) from error
 
 
 __all__ = [

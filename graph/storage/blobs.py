@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,11 @@ from graph.storage.port import StorageError, StorageUnavailable, UnknownScheme
 if TYPE_CHECKING:
     from obstore import GetResult
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+log = logging.getLogger(__name__)
+
+BESIDE_SERVERS = "cortex-flow-files"
+"""The folder, under the working directory, of stores that have no place of their own for blobs."""
 
 CLOUDS = frozenset({"s3", "az", "gs"})
 CHUNK = 1024 * 1024
@@ -44,6 +50,11 @@ class Blobs:
         self._scheme = _scheme(url)
         self._store: ObjectStore | None = None
         self._making = asyncio.Lock()
+
+    @classmethod
+    def of_many(cls, url: str | None) -> Blobs:
+        """Those of a store that several machines may share, which is told when it is opened where nobody chose the place."""
+        return cls(url) if url else _BesideServers(BESIDE_SERVERS)
 
     async def open(self) -> None:
         """Raises `StorageError` for a cloud's URL or settings that can't be used."""
@@ -119,6 +130,14 @@ class Blobs:
             if self._store is None:
                 self._store = await asyncio.to_thread(_make, self._scheme, self._url)
         return self._store
+
+
+class _BesideServers(Blobs):
+    async def open(self) -> None:
+        log.warning(
+            "files are kept in ./%s, on this machine alone: servers on several machines need one BLOB_URL for all",
+            self._url,
+        )
 
 
 class WithBlobs:

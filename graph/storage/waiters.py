@@ -21,12 +21,12 @@ class Waiters:
     async def until(self, key: LogKey, grown: Callable[[], Awaitable[bool]], timeout: float) -> bool:
         """True as soon as `grown` says so, which is asked now and at every wake-up; False after `timeout` seconds.
 
-        `grown` must not yield to the loop between its look at the log and its return: an append there would be missed.
+        A wake-up while `grown` looks is not missed: it looks again.
         """
         try:
             async with asyncio.timeout(timeout):
-                while not await grown():
-                    await self._woken(key)
+                while not await self._look(key, grown):
+                    pass
                 return True
         except TimeoutError:
             return False
@@ -42,13 +42,17 @@ class Waiters:
         for key in tuple(self._waiting):
             self.wake(key)
 
-    async def _woken(self, key: LogKey) -> None:
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, set()).add(future)
+    async def _look(self, key: LogKey, grown: Callable[[], Awaitable[bool]]) -> bool:
+        """Whether it has grown; when it has not, after the next wake-up."""
+        woken = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, set()).add(woken)
         try:
-            await future
+            if await grown():
+                return True
+            await woken
+            return False
         finally:
-            self._forget(key, future)
+            self._forget(key, woken)
 
     def _forget(self, key: LogKey, future: asyncio.Future[None]) -> None:
         waiting = self._waiting.get(key, set())

@@ -19,9 +19,15 @@ from graph.storage import SCHEMES, Storage, open_storage
 from tests.backends.cosmos import CosmosGround
 from tests.backends.ground import Ground
 from tests.backends.memory import MemoryGround
+from tests.backends.postgres import PostgresGround
 from tests.backends.sqlite import SqliteGround
 
-GROUNDS: Mapping[str, Ground] = {"memory": MemoryGround(), "sqlite": SqliteGround(), "cosmos": CosmosGround()}
+GROUNDS: Mapping[str, Ground] = {
+    "memory": MemoryGround(),
+    "sqlite": SqliteGround(),
+    "cosmos": CosmosGround(),
+    "postgresql": PostgresGround(),
+}
 assert GROUNDS.keys() == SCHEMES.keys()
 
 DEFAULT: Final = "sqlite"

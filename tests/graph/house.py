@@ -134,7 +134,8 @@ async def house(
         surroundings.close()
         _OPEN.set(_OPEN.get() - 1)
     assert script.open == 0, "a model was left speaking"
-    assert not outermost or asyncio.all_tasks() == before, "a task was left at work"
+    if outermost and (isinstance(url, str) or backends.CHOSEN == backends.DEFAULT):  # drivers have tasks of their own
+        assert asyncio.all_tasks() == before, "a task was left at work"
 
 
 def request(said: str | Sequence[Message], **fields: Any) -> RunRequest:

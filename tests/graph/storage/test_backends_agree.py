@@ -50,7 +50,9 @@ async def _compare(scheme: str, history: Sequence[tuple[str, Sequence[Write]]]) 
         async with backends.opened(scheme, Path(folder)) as other:
             for tenant, commit in history:
                 assert await _outcome(memory, tenant, commit) == await _outcome(other, tenant, commit)
-                assert await _seen(memory) == await _seen(other)
+                if scheme == "sqlite":  # where all these questions cost next to nothing
+                    assert await _seen(memory) == await _seen(other)
+            assert await _seen(memory) == await _seen(other)
 
 
 async def _outcome(store: Storage, tenant: str, commit: Sequence[Write]) -> Write | None:

@@ -1,0 +1,171 @@
+"""The pool, and how a statement is given to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from graph.storage.port import StorageError, Write
+from graph.storage.postgres import schema
+from graph.storage.postgres.faults import away, lost, sentence, transient, translated
+from graph.storage.postgres.place import Place
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+Connection = psycopg.AsyncConnection[Row]
+
+START_SECONDS: Final = 15.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+WAIT_SECONDS: Final = 5.0
+"""How long a request waits for a connection: as long as a database takes that is restarted."""
+
+IDLE_SECONDS: Final = 120.0
+TRIES: Final = 3
+
+log = logging.getLogger(__name__)
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it tells every attempt; those who ask are told, too
+
+
+class Connections:
+    """Connections to one database, made as they are needed. `StorageUnavailable` while it is away; they come back with it."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._pool: AsyncConnectionPool[Connection] | None = None
+
+    async def open(self) -> None:
+        """Raises `StorageError` for a database that can't be used, `StorageUnavailable` for one that is not there."""
+        if self._pool is not None:
+            raise StorageError("the storage is open already")
+        await self.at_start(schema.prepare)
+        self._pool = AsyncConnectionPool(
+            kwargs=_keywords(self._place),
+            connection_class=Connection,
+            min_size=1,
+            max_size=self._place.pool_size,
+            timeout=WAIT_SECONDS,
+            max_idle=IDLE_SECONDS,
+            reconnect_timeout=WAIT_SECONDS,
+            configure=_configure,
+            check=_check,
+            open=False,
+        )
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Closing twice is allowed."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    async def at_start(self, action: Callable[[Connection, Place], Awaitable[T]]) -> T:
+        """Something to be done with a connection of its own, before there is a pool. A database that is not there yet is
+        waited for."""
+        with translated(self._place.where):
+            connection = await self._patiently()
+            async with connection:
+                try:
+                    return await action(connection, self._place)
+                except StorageError as error:
+                    raise StorageError(f"{self._place.where}: {error}") from None
+
+    async def rows(self, statement: bytes, values: Sequence[Any]) -> list[Row]:
+        """What a statement finds that changes nothing: asked again when its connection turns out to be dead."""
+        for left in reversed(range(TRIES)):
+            with translated(self._place.where):
+                try:
+                    async with self._connection() as connection, connection.cursor(binary=True) as cursor:
+                        await cursor.execute(statement, values)
+                        return await cursor.fetchall()
+                except psycopg.Error as error:
+                    if not left or not (lost(error) or transient(error)):
+                        raise
+        raise AssertionError
+
+    async def execute(self, statement: bytes, values: Sequence[Any], writes: Sequence[Write] = ()) -> None:
+        """A statement that changes something: tried again only when nothing of it was done."""
+        for left in reversed(range(TRIES)):
+            with translated(self._place.where, writes):
+                try:
+                    async with self._connection() as connection:
+                        await connection.execute(statement, values)
+                        return
+                except psycopg.Error as error:
+                    if not left or not transient(error):
+                        raise
+
+    async def stream(self, statement: bytes, size: int) -> AsyncIterator[Row]:
+        """The rows of a statement from one snapshot, so many in memory at a time."""
+        with translated(self._place.where):
+            async with (
+                self._connection() as connection,
+                connection.transaction(),
+                connection.cursor("everything", binary=True) as cursor,
+            ):
+                cursor.itersize = size
+                await cursor.execute(statement)
+                async for row in cursor:
+                    yield row
+
+    async def transaction(self, action: Callable[[Connection], Awaitable[T]]) -> T:
+        """What an action returns that does several things, all or none."""
+        with translated(self._place.where):
+            async with self._connection() as connection, connection.transaction():
+                return await action(connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        if self._pool is None:
+            raise StorageError("the storage is not open")
+        async with self._pool.connection() as connection:
+            yield connection
+
+    async def _patiently(self) -> Connection:
+        """A connection, as soon as there is one within the first seconds."""
+        until, pause, told = time.monotonic() + START_SECONDS, FIRST_PAUSE, False
+        while True:
+            try:
+                return await connected(self._place)
+            except psycopg.Error as error:
+                if not away(error) or time.monotonic() + pause > until:
+                    raise
+                if not told:
+                    told = True
+                    log.warning(
+                        "%s does not answer, trying for %d seconds: %s",
+                        self._place.where,
+                        START_SECONDS,
+                        sentence(error),
+                    )
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def connected(place: Place) -> Connection:
+    """A connection outside of the pool. Raises `psycopg.Error`."""
+    connection = await Connection.connect(**_keywords(place))
+    await _configure(connection)
+    return connection
+
+
+def _keywords(place: Place) -> dict[str, Any]:
+    return {**place.options, "autocommit": True}
+
+
+async def _configure(connection: Connection) -> None:
+    """The promises hold under PostgreSQL's own default, whatever the database's is."""
+    await connection.execute("SELECT set_config('default_transaction_isolation', 'read committed', false)")
+
+
+async def _check(connection: Connection) -> None:
+    """Whether the server has hung up meanwhile: a look at the socket, no round trip. Raises `psycopg.OperationalError`."""
+    connection.pgconn.consume_input()
+    if connection.pgconn.status != psycopg.pq.ConnStatus.OK:
+        raise psycopg.OperationalError("the server has closed the connection")
