@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from dotenv import load_dotenv
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -28,7 +29,16 @@ ABOUT_MODELS = (
     "openai_base_url",
 )
 KEYS_FOR_SEARCHES = ("tavily_api_key", "brave_api_key", "exa_api_key")
-OF_THE_COMMAND = ("enabled", "database_provider", "redis_url", "log_format", "log_level")  # no options in code
+OF_THE_COMMAND = (  # no options in code
+    "enabled",
+    "database_provider",
+    "redis_url",
+    "cosmos_endpoint",
+    "cosmos_key",
+    "cosmos_database",
+    "log_format",
+    "log_level",
+)
 TENANT = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -78,10 +88,13 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL", pattern=r"^https?://")
 
-    storage_url: str = Field(DEFAULT_STORAGE, validation_alias="STORAGE_URL")
-    blob_url: str | None = Field(None, validation_alias="BLOB_URL")
     database_provider: Literal["redis", "cosmos"] | None = Field(None, validation_alias="DATABASE_PROVIDER")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    cosmos_endpoint: str | None = Field(None, validation_alias="COSMOS_ENDPOINT", pattern=r"^https?://[^/?#]+/?$")
+    cosmos_key: SecretStr | None = Field(None, validation_alias="COSMOS_KEY")
+    cosmos_database: str = Field("assistants-api", validation_alias="COSMOS_DATABASE_ID")
+    storage_url: str = Field(default_factory=lambda given: _chosen_storage(given), validation_alias="STORAGE_URL")
+    blob_url: str | None = Field(None, validation_alias="BLOB_URL")
     anonymous_ttl_hours: float = Field(24, validation_alias="ANONYMOUS_CONVERSATION_TTL_HOURS", ge=0, le=1_000_000)
     stream_retention: float = Field(300, validation_alias="STREAM_RETENTION_SECONDS", ge=0, le=1_000_000)
 
@@ -167,10 +180,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _available(self) -> Settings:
         if self.database_provider and "storage_url" not in self.model_fields_set:
-            raise BadSettings(
-                f"DATABASE_PROVIDER: {self.database_provider} is no storage of this version yet. Remove it, or set "
-                f"STORAGE_URL, to {DEFAULT_STORAGE} for example."
-            )
+            if self.database_provider == "redis":
+                raise BadSettings(
+                    "DATABASE_PROVIDER: redis is no storage of this version yet. Remove it, or set "
+                    f"STORAGE_URL, to {DEFAULT_STORAGE} for example."
+                )
+            if self.cosmos_endpoint is None or self.cosmos_key is None:
+                raise BadSettings("DATABASE_PROVIDER: cosmos needs COSMOS_ENDPOINT and COSMOS_KEY.")
         return self
 
     @property
@@ -257,6 +273,16 @@ def variable(field: str) -> str:
 def without_password(url: str) -> str:
     """A URL as it may be shown."""
     return re.sub(r"([?&](?:key|password)=)[^&]*", r"\1***", re.sub(r"(?<=://)([^/@]*)@", "***@", url))
+
+
+def _chosen_storage(given: Mapping[str, Any]) -> str:
+    """The storage of who sets no STORAGE_URL."""
+    endpoint, key = given.get("cosmos_endpoint"), revealed(given.get("cosmos_key"))
+    if given.get("database_provider") == "cosmos" and endpoint and key:
+        scheme, _, address = endpoint.partition("://")
+        emulator = "&emulator=true" if scheme == "http" else ""
+        return f"cosmos://{address.rstrip('/')}/{quote(given['cosmos_database'], safe='')}?key={quote(key, safe='')}{emulator}"
+    return DEFAULT_STORAGE
 
 
 def _first_alias(alias: Any) -> str:

@@ -94,7 +94,8 @@ def test_a_dotenv_that_cannot_be_read(tmp_path: Path) -> None:
         ("OPENAI_BASE_URL", "localhost:11434", "pattern"),
         ("DATABASE_PROVIDER", "oracle", "'redis' or 'cosmos'"),
         ("DATABASE_PROVIDER", "redis", "no storage of this version"),
-        ("DATABASE_PROVIDER", "Cosmos", "no storage of this version"),
+        ("DATABASE_PROVIDER", "Cosmos", "needs COSMOS_ENDPOINT and COSMOS_KEY"),
+        ("COSMOS_ENDPOINT", "name.documents.azure.com", "pattern"),
         ("ANONYMOUS_CONVERSATION_TTL_HOURS", "-1", "greater than or equal to 0"),
     ],
 )
@@ -180,6 +181,26 @@ def test_redis_alone_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "password" not in hint
     monkeypatch.setenv("STORAGE_URL", "memory://")
     assert list(load().hints) == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "ending"),
+    [
+        ("https://name.documents.azure.com:443/", ""),
+        ("https://name.documents.azure.com:443", ""),
+        ("http://name.documents.azure.com:443/", "&emulator=true"),
+    ],
+)
+def test_the_provider_cosmos_is_found_at_its_endpoint(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, ending: str
+) -> None:
+    monkeypatch.setenv("DATABASE_PROVIDER", "cosmos")
+    monkeypatch.setenv("COSMOS_ENDPOINT", endpoint)
+    monkeypatch.setenv("COSMOS_KEY", "a+b/cQ==")
+    expected = f"cosmos://name.documents.azure.com:443/assistants-api?key=a%2Bb%2FcQ%3D%3D{ending}"
+    assert load().storage_url == expected
+    assert without_password(expected) == f"cosmos://name.documents.azure.com:443/assistants-api?key=***{ending}"
+    assert "cQ" not in repr(load().cosmos_key)
 
 
 def test_a_storage_url_wins_over_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
