@@ -36,10 +36,10 @@ def _server() -> int:
     return port
 
 
-def start() -> tuple[subprocess.Popen[str], int]:
+def start(port: int = 0) -> tuple[subprocess.Popen[str], int]:
     """A server of one's own, and its port."""
     process = subprocess.Popen(
-        ["node", str(SCRIPT)],
+        ["node", str(SCRIPT), str(port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

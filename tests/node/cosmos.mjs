@@ -1,4 +1,4 @@
-// An Azure Cosmos DB in memory, on a port of the system's choice, which is the first line it prints. It ends with its
+// An Azure Cosmos DB in memory, on this port, or one of the system's choice, which is the first line it prints. It ends with its
 // standard input.
 import { createRequire } from "node:module";
 
@@ -10,6 +10,6 @@ server.prependListener("request", (request) => {
   if (request.method === "GET") request.headers["x-ms-documentdb-query-enablecrosspartition"] = "true";
 });
 server.keepAliveTimeout = 600_000;
-server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+server.listen(Number(process.argv[2] ?? 0), "127.0.0.1", () => console.log(server.address().port));
 process.stdin.resume();
 process.stdin.on("end", () => process.exit());

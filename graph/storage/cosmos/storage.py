@@ -130,7 +130,7 @@ class CosmosStorage(WithBlobs):
         """Goes on when its caller is cancelled: locks that nobody takes off would be in others' way."""
         writing = asyncio.create_task(self._commit(tenant, writes))
         self._writing.add(writing)
-        writing.add_done_callback(self._writing.discard)
+        writing.add_done_callback(self._written)
         await asyncio.shield(writing)
 
     async def read(self, tenant: str, log: str, after: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
@@ -183,6 +183,11 @@ class CosmosStorage(WithBlobs):
         async for item in self._account.each("c.y = 'log'", {}):
             async for entry in self._entries(item.fields["t"], item.fields["i"]):
                 yield entry
+
+    def _written(self, writing: asyncio.Task[None]) -> None:
+        self._writing.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # it is the caller's affair, who may have gone
 
     async def _entries(self, tenant: str, log: str) -> AsyncIterator[Entry]:
         position = 0

@@ -213,6 +213,20 @@ async def test_money_is_neither_made_nor_lost(place: str, other: Storage, monkey
     assert {each.document.id for each in told if isinstance(each, Filed)} == set(names)
 
 
+async def test_a_commit_goes_on_when_its_caller_has_gone(place: str, other: Storage) -> None:
+    store = CosmosStorage(place, "memory://")
+    await store.open()
+    for wanted in (0, 7):  # the second is a conflict, which nobody hears of
+        writing = asyncio.create_task(store.commit("t", Put("k", "a", b"", "p", wanted), Append("log", (b"1",))))
+        await asyncio.sleep(0)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    await store.close()
+    assert await other.read("t", "log") == [(1, b"1")]
+    assert [each.id for each in await other.query("t", "k", parent="p")] == ["a"]
+
+
 async def test_an_append_of_another_process_is_heard_of(place: str, other: Storage) -> None:
     store = CosmosStorage(place, "memory://")
     await store.open()
@@ -285,6 +299,12 @@ async def test_a_server_that_goes_away_is_told_and_found_again() -> None:
             await storage.commit("t", Put("k", "a", b"2"), Append("log", (b"1",)))
         with pytest.raises(StorageUnavailable):
             await storage.wait("t", "log", 0, 30)
+        process, _ = cosmos.start(port)
+        again = CosmosStorage(f"cosmos://127.0.0.1:{port}/tests/x?emulator=true&key={cosmos.KEY}", "memory://")
+        await again.open()  # what was in memory is gone: the container is made anew
+        await again.close()
+        await storage.commit("t", Put("k", "a", b"3"), Append("log", (b"1",)))
+        assert await storage.read("t", "log") == [(1, b"1")]
     finally:
         await storage.close()
         process.kill()
