@@ -10,6 +10,7 @@
 - The Assistants API's own: `threads` (conversations, message by message), `assistants`, `spending` (`max_prompt_tokens`).
 - What clients asked to keep, and lists to page through: `completions`, `listing`.
 - Files: `files`, `uploads` (in parts), `incoming` (their bytes on the way in), `enclosures` (in a prompt), `sizes`.
+- The programs of runs, their sessions and their files: `interpreter/`.
 - What files say, to be searched: `vector_stores/`.
 - A run's leg, carried, written, ended: `carrier`, `work`, `recorder`, `chat_recorder`, `durable_recorder`, `failure`.
 - Durable runs, owned, taken over, expired: `runs`, `claims`, `lease`, `recovery`, `runtime/`.

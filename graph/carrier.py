@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -52,8 +52,10 @@ class Carrier:
     leg is over.
     """
 
-    def __init__(self, context_of: Callable[[Leg], Context]) -> None:
+    def __init__(self, context_of: Callable[[Leg], Context], over: Callable[[Run], Awaitable[None]]) -> None:
+        """`over` hears of each leg that is over, behind its end."""
         self._context_of = context_of
+        self._over = over
         self._team = build_team()
         self._works: dict[str, Work] = {}
         self._taken: set[str] = set()
@@ -167,6 +169,7 @@ class Carrier:
         finally:
             timer.cancel()
             self.forget(leg.work.run.id)
+            await self._over(leg.work.run)
 
     async def _outcome(self, leg: Leg) -> BaseException | None:
         """Let the inner task work; what it raised, or None."""

@@ -10,12 +10,15 @@ from agents.agent import Agent
 from agents.crew import Crew
 from agents.models.port import Message, Model, Part, TextPart
 from agents.tools.file_search import FILE_SEARCH
-from agents.tools.port import Library, RunFiles, Tool, ToolContext
+from agents.tools.port import Interpreter, Library, RunFiles, Tool, ToolContext
+from agents.tools.python import NAME as PYTHON
+from agents.tools.python import with_files
 from agents.tools.search import SEARCH
 from graph import events as ev
 from graph.answer_format import AnswerFormats
 from graph.citations import Citations
 from graph.ids import call_id
+from graph.interpreter.links import Links
 from graph.items import CallKind
 from graph.request import RunRequest
 from graph.table import Entry
@@ -41,7 +44,7 @@ class Context:
     """One leg of a run. `emit` tells live events; `record` makes durable ones part of the journal, then tells them.
 
     `prompt` is what the entry agent reads before its own turns: its system message first. `system_text` is what the
-    client's application told us to be.
+    client's application told us to be. `code_files` says which files programs find.
     """
 
     run_id: str
@@ -53,6 +56,7 @@ class Context:
     crew: Crew
     limits: Limits
     citations: Citations
+    links: Links
     formats: AnswerFormats
     emit: Callable[[ev.Live], None]
     record: Callable[..., Awaitable[None]]
@@ -62,6 +66,8 @@ class Context:
     inserted: Sequence[tuple[int, Message]] = ()
     answer_tokens: int = 0
     files: RunFiles | None = None
+    interpreter: Interpreter | None = None
+    code_files: str = ""
     _minted: int = field(default=0)
 
     @property
@@ -99,8 +105,25 @@ class Context:
     def tools_of(self, agent: Agent) -> dict[str, Tool]:
         """An agent's tools: who looks things up looks them up in the run's files too."""
         own = self.crew.tools_of(agent)
+        if self.runs_programs(agent):
+            own[PYTHON] = self.python()
         searches = self.files is not None and SEARCH.spec.name in own
         return {FILE_SEARCH.spec.name: FILE_SEARCH, **own} if searches else own
 
+    def runs_programs(self, agent: Agent) -> bool:
+        """Whether an agent has our tool for that, and not one of the operator's."""
+        return PYTHON in agent.tools and PYTHON in self.crew.tools and PYTHON not in self.crew.registered
+
+    def python(self) -> Tool:
+        """The tool that runs programs, telling which files they find."""
+        return with_files(self.crew.tools[PYTHON], self.code_files)
+
     def tool_context(self) -> ToolContext:
-        return ToolContext(self.request.tenant, self.library, self.citations.cite, self.request.search, self.files)
+        return ToolContext(
+            self.request.tenant,
+            self.library,
+            self.citations.cite,
+            self.request.search,
+            self.files,
+            self.interpreter,
+        )

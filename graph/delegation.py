@@ -13,7 +13,7 @@ from agents import agent as agents
 from agents.agent import Agent, Findings, Step
 from agents.briefing import brief
 from agents.models.port import ModelError, Params, Reasoning, Text, Usage
-from agents.tools.port import Tool, ToolOutput
+from agents.tools.port import Made, Tool, ToolOutput
 from graph import events as ev
 from graph.context import Context
 from graph.items import Answer, AnswerStatus, Call, Item
@@ -42,11 +42,12 @@ async def answer(context: Context, call: Call, items: Sequence[Item]) -> Answer:
     if entry is not None and entry.agent is not None:
         return await _delegate(context, entry.agent, call, items)
     output = await _use(context, entry.tool if entry else None, call)
+    sources = context.citations.cited(output.text)
     answered = ev.CallAnswered(
-        call.id, output.text, output.status, "server", context.citations.cited(output.text), found=output.found
+        call.id, output.text, output.status, "server", sources, found=output.found, made=output.made
     )
     await context.record(answered)
-    return Answer(call.id, answered.output, answered.status, "server", answered.sources)
+    return Answer(call.id, answered.output, answered.status, "server", answered.sources, answered.made)
 
 
 def _beyond(items: Sequence[Item], call: Call) -> bool:
@@ -110,6 +111,11 @@ class Assignment:
     def usage(self) -> Usage:
         return sum((call.usage for call in self.calls if call.usage), Usage())
 
+    @property
+    def made(self) -> tuple[Made, ...]:
+        """The files that its programs have made."""
+        return tuple(made for call in self.calls for made in call.made)
+
 
 async def _delegate(context: Context, agent: Agent, call: Call, items: Sequence[Item]) -> Answer:
     assignment = Assignment(agent)
@@ -122,9 +128,9 @@ async def _delegate(context: Context, agent: Agent, call: Call, items: Sequence[
     sources = context.citations.cited(assignment.output)
     await context.record(
         ev.AgentFinished(call.id, agent.name, assignment.status, assignment.usage, tuple(assignment.calls)),
-        ev.CallAnswered(call.id, assignment.output, status, "agent", sources),
+        ev.CallAnswered(call.id, assignment.output, status, "agent", sources, made=assignment.made),
     )
-    return Answer(call.id, assignment.output, status, "agent", sources)
+    return Answer(call.id, assignment.output, status, "agent", sources, assignment.made)
 
 
 async def _carry_out(context: Context, assignment: Assignment, call: Call, items: Sequence[Item]) -> None:
@@ -162,4 +168,5 @@ def _agent_call(step: Step) -> ev.AgentCall:
         step.ended_at,
         step.usage,
         step.output.found,
+        step.output.made,
     )

@@ -81,7 +81,7 @@ class _Envelope:
         found = await self._taken(id)
         if isinstance(found, str):
             return TextPart(f"(The image {id} {found}.)")
-        kind = _image_type(found[1])
+        kind = image_type(found[1])
         if kind is None:
             return TextPart(f"(The file {id}, {found[0].filename!r}, is no PNG, JPEG, GIF or WebP image.)")
         return replace(part, url=await _data_url(kind, found[1]))
@@ -131,7 +131,7 @@ def _points_to_file(part: Part) -> bool:
             return False
 
 
-def _image_type(data: bytes) -> str | None:
+def image_type(data: bytes) -> str | None:
     """The kinds of images that models take, by their first bytes."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"

@@ -11,7 +11,10 @@ from typing import Any
 from agents.crew import Crew, crew_of
 from agents.models.port import ModelError
 from agents.tools.file_search import FILE_SEARCH
-from agents.tools.port import Library, RunFiles
+from agents.tools.port import Library, Made, RunFiles
+from agents.tools.python import NAME as PYTHON
+from agents.tools.sandbox.monty import MONTY
+from agents.tools.sandbox.port import Sandbox
 from graph import events as ev
 from graph.answer_format import AnswerFormats
 from graph.broadcast import Broadcasts
@@ -26,6 +29,11 @@ from graph.errors import InvalidRequest, NotFound, OutputsRefused, Overloaded, R
 from graph.files import Files
 from graph.incoming import sweep_strays
 from graph.intake import Intake, Output, Reception, beside
+from graph.interpreter.inputs import inputs_of
+from graph.interpreter.links import Links
+from graph.interpreter.outputs import Owner
+from graph.interpreter.sessions import RunPrograms, Sessions
+from graph.items import Answer, Call, Item
 from graph.journal import Position
 from graph.lease import Lease
 from graph.listing import sweep_places
@@ -72,7 +80,7 @@ class Engine:
     team with the tools that need no settings.
 
     `threads` and `runs` are what it keeps, to be read; `lease` is its process's. `run_files` is where runs search what their clients gave
-    them; without it they search nothing. `forgetters` remove, now and then, what has
+    them; without it they search nothing. `sandbox` is where their programs are run. `forgetters` remove, now and then, what has
     had its time. Every method may raise `StorageError`; the others are those of `graph.errors`.
     """
 
@@ -87,6 +95,7 @@ class Engine:
         runtime: Runtime | None = None,
         crew: Crew | None = None,
         run_files: FileSource | None = None,
+        sandbox: Sandbox = MONTY,
         forgetters: Sequence[Forget] = (),
     ) -> None:
         self.settings = settings = settings or EngineSettings()
@@ -114,7 +123,8 @@ class Engine:
             settings.run_timeout,
         )
         self.lease = Lease(storage)
-        self._carrier = Carrier(self._context)
+        self._sessions = Sessions(sandbox, files)
+        self._carrier = Carrier(self._context, self._leg_over)
         self._recovery = Recovery(
             stores,
             self.lease,
@@ -146,6 +156,7 @@ class Engine:
         self._alone = alone
         if not alone:
             self.lease.listen(self._broadcasts.hear)
+        await self._sessions.start()
         await self._runtime.start(self._claims.execute)
         await self._recovery.start(alone=alone)
 
@@ -160,7 +171,8 @@ class Engine:
         await self._broadcasts.close()
 
     async def close(self) -> None:
-        """Release the lease. Call `drain` before."""
+        """End what programs have left behind, and release the lease. Call `drain` before."""
+        await self._sessions.close()
         await self.lease.release()
 
     async def start(self, request: RunRequest, said: Sequence[StoredMessage] = ()) -> Run:
@@ -380,6 +392,7 @@ class Engine:
             crew=self._crew,
             limits=Limits(self.settings.max_iterations, self.settings.agent_timeout),
             citations=Citations(leg.work.journal),
+            links=Links(_made(run.items)),
             formats=self._formats,
             emit=leg.work.emit if watched else _nobody_listens,
             record=leg.recorder.record,
@@ -387,13 +400,37 @@ class Engine:
             answer_tokens=self._answered(run),
             files=self._run_files(run.tenant, request.files) if request.files and self._run_files else None,
         )
+        inputs = inputs_of(request.interpreter, leg.prompt)
+        context.code_files = inputs.told
+        context.interpreter = RunPrograms(
+            self._sessions,
+            Owner(run.tenant, run.id, self._files_expire_at(request)),
+            context.fence,
+            inputs,
+            context.links.made,
+            _has_run_programs(run.items),
+            context.links.know,
+        )
         more = [FILE_SEARCH] if context.files else []
+        wanted = request.interpreter is not None and PYTHON in self._crew.tools
+        if wanted or context.runs_programs(context.entry):
+            more.append(context.python())
         context.table = tool_table(context.entry, self._crew, request.tools, more)
         told = [message.text for message in leg.prompt if message.role == "system"]
         context.system_text = "\n\n".join(filter(None, [request.instructions, *told]))
         talk = [message for message in leg.prompt if message.role != "system"]
         context.prompt = (system(context.entry, context.system_text), *talk)
         return context
+
+    async def _leg_over(self, run: Run) -> None:
+        await self._sessions.over(run.id, paused=run.status == "requires_action")
+
+    def _files_expire_at(self, request: RunRequest) -> int | None:
+        """Files of a conversation that nobody has named go with it."""
+        hours = self.settings.anonymous_ttl_hours
+        if request.durable or request.conversation is not None or not hours:
+            return None
+        return ev.now_ms() + int(hours * 3_600_000)
 
     def _answered(self, run: Run) -> int:
         """The tokens of the answer so far, which count against `max_tokens`: over the run where it is durable; in chat
@@ -415,6 +452,17 @@ def _forgetters(storage: Storage, conversations: Conversations, files: Files) ->
         partial(forget_channels, storage),
         partial(forget_answers, storage),
     )
+
+
+def _made(items: Sequence[Item]) -> tuple[Made, ...]:
+    """The files that programs of a run have made."""
+    return tuple(made for item in items if isinstance(item, Answer) for made in item.made)
+
+
+def _has_run_programs(items: Sequence[Item]) -> bool:
+    """Whether there may be names that a program of this run has defined."""
+    code = {item.id for item in items if isinstance(item, Call) and item.kind == "server" and PYTHON in item.name}
+    return any(isinstance(item, Answer) and (item.made or item.call_id in code) for item in items)
 
 
 def _nobody_listens(event: ev.Live) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agents.models.port import FinishReason, TokenLogprob, Usage
-from agents.tools.port import Found, Source
+from agents.tools.port import Found, Made, Source
 from graph.items import Annotation, AnsweredBy, AnswerStatus, CallKind, MessageStatus, Phase
 
 AgentStatus = Literal["ok", "error", "timeout", "empty"]
@@ -41,7 +41,8 @@ class RunStarted:
 @dataclass(frozen=True, slots=True)
 class MessageCompleted:
     """A text is whole, or was cut (`incomplete`). The only copy of the turn's text. `refusal`: it is no answer, and says
-    why there is none. `logprobs` are in no journal: they pass by with the text."""
+    why there is none. `logprobs` are in no journal: they pass by with the text. `images` are ids of files, as clients write
+    them, that are shown with it."""
 
     message_id: str
     agent: str
@@ -52,6 +53,7 @@ class MessageCompleted:
     refusal: bool = False
     at: int = field(default_factory=now_ms)
     logprobs: tuple[TokenLogprob, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class AgentCall:
     ended_at: int
     usage: Usage | None = None
     found: tuple[Found, ...] = ()
+    made: tuple[Made, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class AgentFinished:
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
     """A call has its output: from an agent, a tool of the server, or the client. `found` are the passages in it that came
-    from the client's files.
+    from the client's files, `made` the files that programs have made on the way to it.
 
     Where the writer's text is the answer, `output` is that message's id.
     """
@@ -130,6 +133,7 @@ class CallAnswered:
     sources: tuple[Source, ...] = ()
     at: int = field(default_factory=now_ms)
     found: tuple[Found, ...] = ()
+    made: tuple[Made, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

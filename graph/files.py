@@ -73,6 +73,11 @@ class Files:
                 raise _unknown(id)
         return [found[id] for id in ids]
 
+    async def there(self, tenant: str, ids: Sequence[str]) -> list[File]:
+        """Those of these ids that are files, in their order."""
+        found = {document.id: _file(document) for document in await self._storage.get_many(tenant, _KIND, ids)}
+        return [found[id] for id in dict.fromkeys(ids) if id in found and not found[id].expired]
+
     async def known(self, tenant: str, ids: Collection[str]) -> set[str]:
         """Which of these ids, as clients write them, are those of files."""
         bare = {id: bare_file_id(id) for id in ids}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.models.port import FinishReason, TokenLogprob, Usage
-from agents.tools.port import Source
+from agents.tools.port import Made, Source
 
 CallKind = Literal["delegation", "server", "client"]
 Phase = Literal["commentary", "answer"]
@@ -29,7 +29,8 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A text the client sees: the answer, or words spoken before a call. `refusal`: it says why there is no answer."""
+    """A text the client sees: the answer, or words spoken before a call. `refusal`: it says why there is no answer.
+    `images`: files that are shown with it."""
 
     id: str
     agent: str
@@ -39,6 +40,7 @@ class Message:
     annotations: tuple[Annotation, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     refusal: bool = False
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The output of a call, whoever gave it."""
+    """The output of a call, whoever gave it, and the files that were made on the way to it."""
 
     call_id: str
     output: str
     status: AnswerStatus
     by: AnsweredBy
     sources: tuple[Source, ...] = ()
+    made: tuple[Made, ...] = ()
 
 
 Item = Message | Call | Turn | Answer

@@ -24,7 +24,7 @@ class StoredMessage:
     `tokens` counts the message for the window. `digest` and `chain` stand on the last message of each unit (see
     `graph.history`); None means that the next message belongs to the same unit. A `refusal` has its words as text. `at` is when
     it began, `ended_at` when it was whole, if that is another time; epoch milliseconds. `attachments` and `metadata` are the
-    client's own.
+    client's own; `images` are files that are shown with it and no part of any prompt.
     """
 
     id: str
@@ -45,6 +45,7 @@ class StoredMessage:
     assistant_id: str | None = None
     attachments: tuple[Mapping[str, Any], ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
 
     def closing(self, digest: str | None, chain: str | None) -> StoredMessage:
         """The same message as the last one of its unit; with None, as one that is not."""
@@ -89,6 +90,7 @@ def to_dict(stored: StoredMessage) -> dict[str, Any]:
         "assistant_id": stored.assistant_id,
         "attachments": list(stored.attachments),
         "metadata": dict(stored.metadata),
+        "images": list(stored.images),
     }
     return {key: value for key, value in fields.items() if value}
 
@@ -122,6 +124,7 @@ def from_dict(fields: Mapping[str, Any]) -> StoredMessage:
         assistant_id=fields.get("assistant_id"),
         attachments=tuple(fields.get("attachments", ())),
         metadata=fields.get("metadata", {}),
+        images=tuple(fields.get("images", ())),
     )
 
 

@@ -24,6 +24,23 @@ class FileSearch:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeFile:
+    """A file for a run's programs: its bare id, what its client calls it, and its bytes."""
+
+    id: str
+    name: str
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CodeInterpreter:
+    """A run's entry agent may run programs itself; they find these files. `gone` are ids that name none any more."""
+
+    files: tuple[CodeFile, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunRequest:
     """A run to start.
 
@@ -36,6 +53,7 @@ class RunRequest:
     - `params`: sampling of the calls that produce the answer. `max_tokens` and `stop` in it are kept on the answer itself.
     - `search`: what it wants of web searches, where this service has one.
     - `files`: what it may search of the client's files; None = nothing.
+    - `interpreter`: its entry agent runs programs too, which find these files; None = agents that can run programs do.
     - `calls_by_name`: the client knows a call by its function's name, as OpenAI's first clients did: one at a time, no id.
     - `tools`: the client's; `watched`: somebody reads the answer as it is produced; `progress`: the agents' work too.
     - `max_prompt_tokens`: of all turns of the entry agent together, counted without what is ours in them (the team's own
@@ -71,3 +89,4 @@ class RunRequest:
     search: SearchOptions = field(default_factory=SearchOptions)
     files: FileSearch | None = None
     run_id: str | None = None
+    interpreter: CodeInterpreter | None = None

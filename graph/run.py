@@ -147,6 +147,7 @@ def _message_completed(run: Run, event: ev.MessageCompleted) -> Changes:
         event.annotations,
         logprobs=event.logprobs,
         refusal=event.refusal,
+        images=event.images,
     )
     return {"items": (*run.items, message)}
 
@@ -174,7 +175,7 @@ def _agent_finished(run: Run, event: ev.AgentFinished) -> Changes:
 
 
 def _call_answered(run: Run, event: ev.CallAnswered) -> Changes:
-    answer = Answer(event.call_id, event.output, event.status, event.by, event.sources)
+    answer = Answer(event.call_id, event.output, event.status, event.by, event.sources, event.made)
     required = tuple(call_id for call_id in run.required if call_id != event.call_id)
     return {"items": (*run.items, answer), "required": required}
 

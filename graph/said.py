@@ -59,6 +59,7 @@ def spoken(run: Run, item: MessageItem, began: int, ended: int) -> StoredMessage
         ended_at=ended if ended != began else None,
         assistant_id=run.request.assistant_id,
         refusal=item.refusal,
+        images=item.images,
     )
 
 

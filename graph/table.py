@@ -31,13 +31,14 @@ class Entry:
 
 
 def tool_table(entry: Agent, crew: Crew, client: Iterable[ToolSpec], more: Iterable[Tool] = ()) -> dict[str, Entry]:
-    """What `entry` is offered: transfers where it leads the crew, its own tools and `more` of them, those that the operator
-    registered, and the client's. A client's tool keeps its name; one of ours with that name is renamed.
+    """What `entry` is offered: transfers where it leads the crew, its own tools and `more` of them (of one name, the latter),
+    those that the operator registered, and the client's. A client's tool keeps its name; one of ours with that name is renamed.
     """
     table = {spec.name: Entry(spec, "client") for spec in client}
     for name, tool in crew.registered.items():
         table[name] = Entry(tool.spec, "server", tool=tool)
-    for ours in (*_own_of(entry, crew), *_server_tools(more)):
+    team = {each.spec.name: each for each in (*_own_of(entry, crew), *_server_tools(more))}
+    for ours in team.values():
         if ours.tool is not None and ours.tool is crew.registered.get(ours.spec.name):
             continue
         if ours.spec.name in table:

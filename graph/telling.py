@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agents.models.port import (
     CallPart,
@@ -119,13 +119,16 @@ class Telling:
         self._toolless = True
         self._calls.clear()
 
-    def durable(self, annotations: tuple[Annotation, ...], usage: Usage, model: str) -> list[ev.Durable]:
-        """The events of the whole turn; what was not told live is told first."""
+    def durable(
+        self, annotations: tuple[Annotation, ...], usage: Usage, model: str, images: tuple[str, ...] = ()
+    ) -> list[ev.Durable]:
+        """The events of the whole turn; what was not told live is told first. `images` are shown with an answer."""
         calls = self.calls
         events: list[ev.Durable] = []
         spoken = bool(self.text.strip()) and not (calls and self.answer_only)
         if spoken:
-            events.append(self._message(annotations, "commentary" if calls else "answer"))
+            shown = self._message(annotations, "commentary" if calls else "answer")
+            events.append(shown if calls or self.refusal else replace(shown, images=images))
         for call in self._calls.values():
             self._catch_up(call)
             events.append(ev.CallCompleted(call.id, call.name, call.arguments, call.kind))

@@ -6,10 +6,10 @@ the conversation's head, so that changing it is in nobody's way.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -17,10 +17,13 @@ from graph import attachments, blocks, history, messages
 from graph.conversations import Conversations, Head
 from graph.errors import ConversationBusy, NotFound, ThreadLocked
 from graph.history import Match
+from graph.ids import bare_file_id
 from graph.listing import Listing, place
 from graph.messages import StoredMessage
 from graph.recorder import Stores, abandoned
 from graph.storage.port import TRIES, Conflict, Delete, Document, Put, Storage, Write
+
+_NEWEST: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,12 @@ class Threads:
             parent = f"{head.id}/{branch}"
         return Listing(self._storage, tenant, "message", messages.decode, parent, run_id, _is_shown)
 
+    async def made(self, tenant: str, id: str) -> list[str]:
+        """The bare ids of the files that programs have made for the newest messages, oldest first."""
+        newest = await (await self.messages(tenant, id)).read("desc", None, None, _NEWEST)
+        ids = [bare_file_id(each) for stored in reversed(newest) for each in _made_for(stored)]
+        return list(dict.fromkeys(filter(None, ids)))
+
     async def message(self, tenant: str, id: str, message_id: str) -> StoredMessage:
         """A message of the thread, on whatever branch."""
         return messages.decode(await self._message(tenant, id, message_id))
@@ -237,6 +246,13 @@ def _own(thread: Thread) -> list[Write]:
 def _put(thread: Thread, version: int) -> Put:
     fields = {"metadata": thread.metadata, "tool_resources": thread.tool_resources}
     return Put("thread", thread.id, orjson.dumps(fields), expect=version)
+
+
+def _made_for(stored: StoredMessage) -> Iterator[str]:
+    """The files that an answer links to or shows."""
+    if stored.run_id is not None:
+        yield from stored.images
+        yield from (mark.source.file_id for mark in stored.annotations if mark.path and mark.source.file_id)
 
 
 def _is_shown(stored: StoredMessage) -> bool:

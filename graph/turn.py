@@ -218,7 +218,8 @@ async def _close(context: Context, told: Telling, prompt: Sequence[Message], mod
     context.answer_tokens += told.gate.tokens if told.max_tokens is not None else 0
     json = is_json(context.request.params.response_format)
     cited = context.citations.annotations(told.text, context.user_text, json=json)
-    return told.durable(cited, usage, told.model or model.name)
+    marks = sorted([*cited, *context.links.annotations(told.text)], key=lambda mark: mark.start)
+    return told.durable(tuple(marks), usage, told.model or model.name, context.links.images)
 
 
 async def _estimate(context: Context, told: Telling, prompt: Sequence[Message]) -> Usage:
@@ -255,7 +256,7 @@ def _items(events: Sequence[ev.Durable]) -> list[Item]:
     for event in events:
         match event:
             case ev.MessageCompleted(id, agent, text, status, phase, annotations, refusal, logprobs=logprobs):
-                items.append(MessageItem(id, agent, text, status, phase, annotations, logprobs, refusal))
+                items.append(MessageItem(id, agent, text, status, phase, annotations, logprobs, refusal, event.images))
             case ev.CallCompleted(id, name, arguments, kind):
                 items.append(Call(id, name, arguments, kind))
             case ev.TurnCompleted(agent, message_id, call_ids, finish, model, usage):

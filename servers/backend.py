@@ -181,6 +181,7 @@ class Backend:
             settings=_engine_settings(s),
             crew=crew,
             run_files=partial(knowledge.of_run, window=s.max_context_tokens),
+            sandbox=tools.sandbox,
             forgetters=[knowledge.stores.forget],
         )
         self._closers.push_async_callback(engine.close)

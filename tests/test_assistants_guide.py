@@ -44,6 +44,13 @@ def test_your_functions(told: str) -> None:
     assert "18 degrees in Paris" in told
 
 
+@pytest.mark.parametrize("told", ["sales.csv"], indirect=True)
+def test_programs_on_files(told: str) -> None:
+    assert "- price mean: 2" in told
+    assert "sandbox:/mnt/data/result.csv series,statistic,value" in told
+    assert "csv.reader" in told
+
+
 @pytest.mark.parametrize("told", ["text_deltas"], indirect=True)
 def test_streams(told: str) -> None:
     assert "36" in told
@@ -64,4 +71,4 @@ def test_what_the_team_has_done(told: str) -> None:
 
 
 def test_every_program_is_run() -> None:
-    assert len(GUIDE.programs) == 5
+    assert len(GUIDE.programs) == 6

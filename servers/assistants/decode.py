@@ -12,7 +12,7 @@ from graph.events import now_ms
 from graph.ids import new_id
 from graph.intake import Output
 from graph.messages import StoredMessage
-from graph.request import FileSearch, RunRequest
+from graph.request import CodeInterpreter, FileSearch, RunRequest
 from graph.threads import Thread
 from servers.assistants import schema as wire
 from servers.errors import BadRequest
@@ -75,9 +75,10 @@ def run_request(
     route: Route,
     default: str,
     stores: Sequence[str] = (),
+    interpreter: CodeInterpreter | None = None,
 ) -> RunRequest:
     """The run that a client wants of an assistant. `thread_id` is bare, `default` the model where none is named, `stores` are
-    those that it may search."""
+    those that it may search, `interpreter` what its programs find."""
     kept = assistant.fields
     offered = offered_tools(body, assistant)
     return RunRequest(
@@ -99,6 +100,7 @@ def run_request(
         assistant_id=f"asst_{assistant.id}",
         echo=_echo(body, kept, offered),
         files=_file_search(offered, stores),
+        interpreter=interpreter,
     )
 
 

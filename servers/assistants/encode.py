@@ -143,13 +143,19 @@ def content(stored: StoredMessage) -> list[dict[str, Any]]:
     if stored.refusal:
         return [{"type": "refusal", "refusal": stored.message.text}]
     if isinstance(body, str):
-        return [text(body, stored.annotations)] if body or stored.message.role == "assistant" else []
+        said = [text(body, stored.annotations)] if body or stored.message.role == "assistant" else []
+        return [*said, *map(image, stored.images)]
     return list(_parts(body, stored.annotations))
 
 
 def text(value: str, annotations: Sequence[Annotation] = ()) -> dict[str, Any]:
     """A content part of text."""
     return {"type": "text", "text": {"value": value, "annotations": [*map(annotation, annotations)]}}
+
+
+def image(file_id: str) -> dict[str, Any]:
+    """A content part that shows a file."""
+    return {"type": "image_file", "image_file": {"file_id": file_id, "detail": "auto"}}
 
 
 def annotation(mark: Annotation) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from graph.run import Run, accepted, fold
 from graph.said import spoken
 from servers.assistants.encode import (
     annotation,
+    image,
     message_begun,
     message_object,
     run_object,
@@ -148,7 +149,8 @@ class RunEvents:
             return []
         cited = [{"index": n, **annotation(mark)} for n, mark in enumerate(event.annotations)]
         marks = [_said(event.message_id, {"annotations": cited})] if cited else []
-        return [*marks, self._whole(item, began, event.at)]
+        shown = [_delta(event.message_id, image(id), index) for index, id in enumerate(event.images, 1)]
+        return [*marks, *shown, self._whole(item, began, event.at)]
 
     def _cut_off(self) -> list[Frame]:
         cut, self._cut = self._cut, []
@@ -197,8 +199,8 @@ def _said(id: str, text: Mapping[str, Any]) -> Frame:
     return _delta(id, {"type": "text", "text": text})
 
 
-def _delta(id: str, part: Mapping[str, Any]) -> Frame:
-    content = [{"index": 0, **part}]
+def _delta(id: str, part: Mapping[str, Any], index: int = 0) -> Frame:
+    content = [{"index": index, **part}]
     return "thread.message.delta", {"id": f"msg_{id}", "object": "thread.message.delta", "delta": {"content": content}}
 
 

@@ -17,14 +17,14 @@ from typing import Any, Final, Literal, get_args
 import orjson
 
 from agents.models.port import Usage
-from agents.tools.port import Found
+from agents.tools.port import Found, Made
 from graph import events as ev
 from graph.items import CallKind
 
 End = Literal["completed", "failed", "cancelled", "expired"]
 Word = Literal["created", "in_progress", "delta", "completed", "failed", "cancelled", "expired"]
 
-CODE_TOOLS: Final = ("python", "code_interpreter")
+CODE_TOOLS: Final = ("python", "team_python", "code_interpreter")
 FILE_TOOLS: Final = ("file_search", "team_file_search")
 ToolType = Literal["function", "code_interpreter", "file_search"]
 _RANKING: Final = {"ranker": "default_2024_08_21", "score_threshold": 0.0}
@@ -33,7 +33,8 @@ _DURABLE: Final = get_args(ev.Durable)
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call in a step. `output` is None until it is known, `found` are the passages of files in it."""
+    """A call in a step. `output` is None until it is known, `found` are the passages of files in it, `made` the files that it
+    has made."""
 
     id: str
     name: str
@@ -41,6 +42,7 @@ class ToolCall:
     output: str | None = None
     found: tuple[Found, ...] = ()
     own: bool = True
+    made: tuple[Made, ...] = ()
 
     @property
     def type(self) -> ToolType:
@@ -120,8 +122,8 @@ class Steps:
                 return self._turn(message, calls, usage, at)
             case ev.AgentFinished(id, agent, status, usage, calls):
                 return self._agent(id, agent, status, usage, calls)
-            case ev.CallAnswered(id, output, by=by, at=at, found=found):
-                return self._answered(id, output, by, at, found)
+            case ev.CallAnswered():
+                return self._answered(event)
             case ev.RunCompleted(at=at):
                 return self._close_all("completed", at)
             case ev.RunCancelled(at=at) | ev.RunIncomplete(at=at):
@@ -186,7 +188,8 @@ class Steps:
         step = self._steps[self._of[id]]
         tools = [call for call in calls if call.kind == "tool"]
         used = [
-            ToolCall(f"{id}_{n}", call.name, call.arguments, call.output, call.found) for n, call in enumerate(tools, 1)
+            ToolCall(f"{id}_{n}", call.name, call.arguments, call.output, call.found, made=call.made)
+            for n, call in enumerate(tools, 1)
         ]
         error = None if status == "ok" else StepError("server_error", f"The {agent} ended with {status}.")
         known = len(step.calls)
@@ -195,18 +198,19 @@ class Steps:
         delta = [{"index": index, **_delta(call)} for index, call in enumerate(used, known)]
         return [Change("delta", step, delta)] if used else []
 
-    def _answered(self, id: str, output: str, by: str, at: int, found: tuple[Found, ...]) -> list[Change]:
+    def _answered(self, event: ev.CallAnswered) -> list[Change]:
         """A call is answered. Who has submitted the output hears of the whole step alone: its stream began behind the step's
         beginning, and the SDKs' handlers would stumble over a delta."""
+        output = event.output
         if output in self._of:  # the writer's text is the answer
             output = f"msg_{output}"
-        answered = replace(self._known(id), output=output, found=found)
+        answered = replace(self._known(event.call_id), output=output, found=event.found, made=event.made)
         shown = _shown_output(answered, output)
         change = self._put(answered, shown)
-        told = [] if by == "client" else [change]
+        told = [] if event.by == "client" else [change]
         if any(call.output is None for call in change.step.calls):
             return told
-        return [*told, self._end(change.step.id, "failed" if change.step.error else "completed", at)]
+        return [*told, self._end(change.step.id, "failed" if change.step.error else "completed", event.at)]
 
     def _taken_over(self) -> list[Change]:
         """Another owner: what the last one has told half is void."""
@@ -247,8 +251,7 @@ def told(call: ToolCall, *, content: bool = False) -> dict[str, Any]:
     if call.type == "file_search":
         return {"id": call.id, "type": "file_search", "file_search": _search(call, content=content)}
     if call.type == "code_interpreter":
-        outputs = [{"type": "logs", "logs": call.output}] if call.output else []
-        code = {"input": code_of(call), "outputs": outputs}
+        code = {"input": code_of(call), "outputs": _outputs(call)}
         return {"id": call.id, "type": "code_interpreter", "code_interpreter": code}
     function = {"name": call.name, "arguments": call.arguments, "output": call.output}
     return {"id": call.id, "type": "function", "function": function}
@@ -273,7 +276,7 @@ def _delta(call: ToolCall) -> dict[str, Any]:
     """A whole call as a delta, which numbers what stands in lists."""
     shown = told(call)
     if call.type == "code_interpreter":
-        shown["code_interpreter"].update(_outputs(call.output) if call.output else {})
+        shown["code_interpreter"].update(_numbered(call))
     return shown
 
 
@@ -281,7 +284,7 @@ def _shown_output(call: ToolCall, output: str) -> dict[str, Any]:
     """What a delta tells of a call's output."""
     match call.type:
         case "code_interpreter":
-            return _outputs(output)
+            return _numbered(call)
         case "file_search":
             return _search(call)
         case "function":
@@ -306,8 +309,14 @@ def _queries(call: ToolCall) -> list[str]:
     return [query] if isinstance(query, str) else []
 
 
-def _outputs(output: str) -> dict[str, Any]:
-    return {"outputs": [{"index": 0, "type": "logs", "logs": output}]}
+def _outputs(call: ToolCall) -> list[dict[str, Any]]:
+    """What a program has told, and the images that it has made."""
+    logs = [{"type": "logs", "logs": call.output}] if call.output else []
+    return [*logs, *({"type": "image", "image": {"file_id": made.file_id}} for made in call.made if made.image)]
+
+
+def _numbered(call: ToolCall) -> dict[str, Any]:
+    return {"outputs": [{"index": index, **output} for index, output in enumerate(_outputs(call))]}
 
 
 def _error(code: str, message: str) -> StepError:

@@ -48,8 +48,10 @@ class Stocking:
         return _naming(kept, await self._made(wanted[0]))
 
     async def _with_attached(self, kept: Mapping[str, Any], said: Sequence[StoredMessage]) -> dict[str, Any]:
-        """A thread's tool resources, whose store has the files that these messages bring for `file_search`."""
-        ids = list(dict.fromkeys(id for message in said for id in _brought(message)))
+        """A thread's tool resources, whose store has the files that these messages bring for `file_search`, and which name
+        those that they bring for `code_interpreter`."""
+        kept = _with_code_files(kept, [id for message in said for id in _brought(message, "code_interpreter")])
+        ids = list(dict.fromkeys(id for message in said for id in _brought(message, "file_search")))
         if not ids:
             return dict(kept)
         files = [Attachment(file) for file in await self._files.get_many(self._tenant, ids)]
@@ -88,10 +90,22 @@ def _naming(kept: Mapping[str, Any], store_id: str) -> dict[str, Any]:
     return {**kept, "file_search": {"vector_store_ids": [f"vs_{store_id}"]}}
 
 
-def _brought(message: StoredMessage) -> list[str]:
-    """The bare ids of the files that a message brings to be searched."""
+def _with_code_files(kept: Mapping[str, Any], ids: Sequence[str]) -> Mapping[str, Any]:
+    if not ids:
+        return kept
+    named = [*code_files_of(kept), *(f"file-{id}" for id in ids)]
+    return {**kept, "code_interpreter": {"file_ids": list(dict.fromkeys(named))}}
+
+
+def code_files_of(resources: Mapping[str, Any]) -> list[str]:
+    """The ids of the files that tool resources name for programs."""
+    return list((resources.get("code_interpreter") or {}).get("file_ids") or ())
+
+
+def _brought(message: StoredMessage, kind: str) -> list[str]:
+    """The bare ids of the files that a message brings for a tool."""
     return [
         bare_file_id(each["file_id"]) or each["file_id"]
         for each in message.attachments
-        if any(tool["type"] == "file_search" for tool in each.get("tools") or ())
+        if any(tool["type"] == kind for tool in each.get("tools") or ())
     ]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agents.models.port import Usage
+from agents.tools.port import Made
+from graph.items import Answer
 from graph.run import Run
 
 
@@ -60,9 +62,17 @@ def metadata(run: Run, at: int) -> dict[str, Any]:
         "run_id": f"run_{run.id}",
         "thread_id": f"thread_{run.conversation_id}",
     }
+    if made := _made(run):
+        told["files"] = [{"id": each.file_id, "name": each.name} for each in made]
     if run.truncated_messages:
         told["truncated_messages"] = run.truncated_messages
     return told
+
+
+def _made(run: Run) -> list[Made]:
+    """The files that programs have made; of those of one name, the newest."""
+    made = (each for item in run.items if isinstance(item, Answer) for each in item.made)
+    return list({each.name: each for each in made}.values())
 
 
 def _spent(used: Usage) -> dict[str, int]:

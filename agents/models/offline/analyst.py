@@ -13,9 +13,14 @@ from agents.models.offline.prompt import Prompt
 from agents.models.offline.quoting import Quote, overlap, quotes
 from agents.models.offline.reply import NOTHING_TO_ANALYSE, Reply, Say, Use, is_empty_handed
 from agents.models.offline.researcher import FOUND
+from agents.models.offline.tables import files_of, links, meant, read_from, reading
+from agents.models.port import ToolSpec
+from agents.tools.python import NAMES
+from agents.tools.sandbox.port import DATA
 from agents.words import stems, telling_words, words
 
 PYTHON = "python"
+RESULT = "result.csv"
 
 # (name, words that ask for it, Python on `values`)
 _STATISTICS: Sequence[tuple[str, str, str]] = (
@@ -31,20 +36,32 @@ _STATISTICS: Sequence[tuple[str, str, str]] = (
 _ALWAYS = ("count", "sum", "mean", "minimum", "maximum")
 
 
-def analyse(prompt: Prompt) -> Reply:
+def analyse(prompt: Prompt, tool: ToolSpec | None) -> Reply:
     """Compute where there are figures, and report; else compare."""
-    outputs = prompt.outputs(PYTHON)
-    if outputs:
+    if has_computed(prompt):
         return Say(computed(prompt))
-    program = _program(prompt)
-    return (Use(PYTHON, {"code": program}),) if program else Say(_compare(prompt))
+    program = program_for(prompt, files_of(tool)) if tool else None
+    return (Use(tool.name, {"code": program}),) if tool and program else Say(_compare(prompt))
+
+
+def has_computed(prompt: Prompt) -> bool:
+    """Whether a program has been run since the newest request."""
+    return any(prompt.used(name) for name in NAMES)
 
 
 def computed(prompt: Prompt) -> str:
-    """What the program has brought, in a sentence."""
-    output = prompt.outputs(PYTHON)[-1].strip()
+    """What the program has brought, in a sentence, and where it has left a file the link to that."""
+    ran = [done for done in prompt.done if done.name in NAMES][-1]
+    output = "\n".join(line for line in ran.output.strip().splitlines() if not line.startswith("("))
+    left = links(ran.output)
+    return "\n\n".join([_told(prompt, ran.arguments, output), *(f"The result is in {link}." for link in left)])
+
+
+def _told(prompt: Prompt, arguments: str, output: str) -> str:
     if re.search(r"Traceback|Error\b|^The (?:tool|program|argument)", output):
         return f"The computation failed: {output.splitlines()[-1] if output else 'it brought nothing'}"
+    if table := read_from(arguments):
+        return f"Computed in Python from {table}:\n\n" + _list(output)
     whole = _figures(prompt)
     if isinstance(whole, str):
         return f"{whole.replace('math.', '').replace('**', '^')} = {_tidy(output)}"
@@ -52,16 +69,23 @@ def computed(prompt: Prompt) -> str:
         f"{name or 'the figures'} {', '.join(values[:12])}{', ...' if len(values) > 12 else ''}"
         for name, values in whole.items()
     )
-    return f"Computed in Python{f' from {named}' if named else ''}:\n\n" + "\n".join(
-        f"- {line}" for line in output.splitlines()
-    )
+    return f"Computed in Python{f' from {named}' if named else ''}:\n\n{_list(output)}"
 
 
-def _program(prompt: Prompt) -> str | None:
+def _list(output: str) -> str:
+    return "\n".join(f"- {line}" for line in output.splitlines())
+
+
+def program_for(prompt: Prompt, files: Sequence[str] = ()) -> str | None:
+    """The program that works out what is asked: on a table of these files, else on the figures that are there."""
+    said = f"{prompt.task or ''} {prompt.request}"
+    if table := meant(said, files):
+        return _statistics(reading(table, said), said)
     whole = _figures(prompt)
     if isinstance(whole, str):
         return f"import math\n{whole}"
-    return _statistics(whole, _asked(f"{prompt.task or ''} {prompt.request}")) if whole else None
+    data = ", ".join(f"{name!r}: [{', '.join(values)}]" for name, values in whole.items())
+    return _statistics(f"data = {{{data}}}", said) if whole else None
 
 
 def _figures(prompt: Prompt) -> str | Series:
@@ -80,17 +104,26 @@ def _asked(text: str) -> list[str]:
     return [name for name, asking, _ in _STATISTICS if said & set(asking.split())] or list(_ALWAYS)
 
 
-def _statistics(columns: Series, asked: Sequence[str]) -> str:
-    data = ", ".join(f"{name!r}: [{', '.join(values)}]" for name, values in columns.items())
-    lines = [f"    show(name, {name!r}, {python})" for name, _, python in _STATISTICS if name in asked]
+def _statistics(data: str, said: str) -> str:
+    """A program that shows statistics of its `data`, and leaves them as a table where that is wanted."""
+    lines = [f"    show(name, {name!r}, {python})" for name, _, python in _STATISTICS if name in _asked(said)]
+    saving = [
+        "import csv",
+        f"with open({f'{DATA}/{RESULT}'!r}, 'w') as file:",
+        "    csv.writer(file).writerows(shown)",
+    ]
     return "\n".join([
-        f"data = {{{data}}}",
+        data,
+        "shown = [['series', 'statistic', 'value']]",
         "def show(series, name, value):",
         "    value = round(value, 4)",
-        "    print(f'{series} {name}: {int(value) if value % 1 == 0 else value}'.strip())",
+        "    value = int(value) if value % 1 == 0 else value",
+        "    shown.append([series, name, value])",
+        "    print(f'{series} {name}: {value}'.strip())",
         "for name, values in data.items():",
         "    ordered = sorted(values)",
         *lines,
+        *(saving if set(words(said)) & lexicon.SAVING else []),
     ])  # fmt: skip
 
 

@@ -54,6 +54,9 @@ STATISTIC = word_set("""
     durchschnitt mittelwert summe prozent wachstum unterschied gesamt wurzel fakultät
 """)
 
+# Words that ask for a result as a file.
+SAVING = word_set("save export download salva salvare esporta scarica speichere speichern exportiere")
+
 # Kinds of text: those that report facts, and those that come from the pen alone.
 FACTUAL = word_set("""
     report article essay summary summarize summarise overview blog post newsletter memo paper documentation

@@ -15,6 +15,7 @@ from agents.models.offline.reply import Reply, Say, Use
 from agents.models.offline.researcher import FILE_SEARCH, SEARCH, research
 from agents.models.offline.schema import Filler
 from agents.models.offline.supervisor import at_once, lead
+from agents.models.offline.tables import tool_of
 from agents.models.offline.writer import write
 from agents.models.port import (
     CallPart,
@@ -87,12 +88,13 @@ def _in_role(prompt: Prompt, tools: Sequence[ToolSpec], params: Params) -> Reply
     forced = params.tool_choice not in (None, "auto", "none")
     if forced or any(TRANSFER in name for name in offered):
         return lead(prompt, tools, params)
-    own = SEARCH if SEARCH in offered else PYTHON if PYTHON in offered else None
+    code = tool_of(tools) or next((tool for tool in tools if tool.name == PYTHON), None)
+    own = SEARCH if SEARCH in offered else code.name if code else None
     files = next((name for name in FILE_SEARCH if name in offered), None)
     if own is None:
         return lead(prompt, tools, params) if prompt.task is None else write(prompt)
     others = [tool for tool in tools if tool.name not in (own, files)]
-    return _alone(prompt, others, params) or (research(prompt, files) if own == SEARCH else analyse(prompt))
+    return _alone(prompt, others, params) or (research(prompt, files) if own == SEARCH else analyse(prompt, code))
 
 
 def _alone(prompt: Prompt, client: Sequence[ToolSpec], params: Params) -> Reply | None:

@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from agents.briefing import Finding
 from agents.models.offline import client_tools
-from agents.models.offline.analyst import PYTHON, computed
+from agents.models.offline.analyst import computed, has_computed, program_for
 from agents.models.offline.aside import aside
 from agents.models.offline.intent import Plan, is_question, is_work, plan, topic, topic_words
 from agents.models.offline.memory import noted, recall, recount
 from agents.models.offline.prompt import Prompt
 from agents.models.offline.reply import ABOUT, Reply, Say, Use, is_empty_handed
 from agents.models.offline.researcher import FILE_SEARCH, SEARCH, found, retold, searched
+from agents.models.offline.tables import files_of, meant, tool_of
 from agents.models.offline.talk import talk
 from agents.models.offline.writer import compose
 from agents.models.port import Params, ToolSpec
 from agents.supervisor import TRANSFER
+from agents.tools.python import NAMES
 
 _FAILED = re.compile(
     r"The \w+ (?:failed|took more than|took too long|got no task|had nothing to say)|There is no tool called"
@@ -27,8 +29,11 @@ _FAILED = re.compile(
 def lead(prompt: Prompt, tools: Sequence[ToolSpec], params: Params) -> Reply:
     """Call who has to work; when all have reported, or nobody has to, answer."""
     transfers = _transfers(tools)
-    client = [tool for tool in tools if tool.name not in (*transfers.values(), *FILE_SEARCH)]
+    code = tool_of(tools)
+    client = [tool for tool in tools if tool.name not in (*transfers.values(), *FILE_SEARCH) and tool is not code]
     uses = client_tools.calls(prompt, client, params)
+    if code and not uses and (program := _program(prompt, code)):
+        return (Use(code.name, {"code": program}),)
     said = None if uses or prompt.done else at_once(prompt)
     if said is not None:
         return Say(said)
@@ -59,11 +64,22 @@ def answer(prompt: Prompt) -> str:
 
 
 def _plan(prompt: Prompt, client: Sequence[ToolSpec], uses: Sequence[Use]) -> Plan:
-    """What the request asks of the team. A question that a tool of the client's answers asks nothing of it."""
+    """What the request asks of the team. A question that a tool of the client's answers asks nothing of it, and what it has
+    worked out itself is at most written down."""
+    if has_computed(prompt):
+        return Plan(writing=plan(prompt.request).writing)
     served = bool(uses) or any(prompt.used(tool.name) for tool in client)
     if served and not is_work(prompt.request):
         return Plan()
     return plan(prompt.request) or Plan(research=_points_back(prompt))
+
+
+def _program(prompt: Prompt, code: ToolSpec) -> str | None:
+    """What it works out itself, where it has the tool: figures of the request, and tables. Who has run a program knows."""
+    files = files_of(code)
+    if prompt.done or not (meant(prompt.request, files) or plan(prompt.request).own_figures):
+        return None
+    return program_for(prompt, files)
 
 
 def _points_back(prompt: Prompt) -> bool:
@@ -108,7 +124,7 @@ def _subject(prompt: Prompt) -> str:
 
 
 def _inside(name: str) -> bool:
-    return TRANSFER in name or name in (*FILE_SEARCH, SEARCH, PYTHON)
+    return TRANSFER in name or name in (*FILE_SEARCH, SEARCH, *NAMES)
 
 
 def _findings(prompt: Prompt) -> list[Finding]:
@@ -119,7 +135,7 @@ def _findings(prompt: Prompt) -> list[Finding]:
         if TRANSFER in done.name and done.output.strip() and not _FAILED.match(done.output)
     ]
     looked_up = [Finding("researcher", found(prompt))] if searched(prompt) else []
-    worked_out = [Finding("analyst", computed(prompt))] if prompt.used(PYTHON) else []
+    worked_out = [Finding("analyst", computed(prompt))] if has_computed(prompt) else []
     return [*reported, *looked_up, *worked_out]
 
 

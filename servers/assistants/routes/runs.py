@@ -16,10 +16,10 @@ from graph.errors import ConversationBusy
 from graph.intake import Output
 from graph.journal import Position
 from graph.messages import StoredMessage
-from graph.request import RunRequest
+from graph.request import CodeFile, CodeInterpreter, RunRequest
 from graph.run import Run
 from graph.threads import Thread
-from servers.assistants.decode import message, outputs, run_request
+from servers.assistants.decode import message, offered_tools, outputs, run_request
 from servers.assistants.encode import POLL_MS, run_object, step_object, thread_object
 from servers.assistants.events import opening
 from servers.assistants.routes.threads import made
@@ -32,7 +32,7 @@ from servers.assistants.schema import (
     ToolResources,
 )
 from servers.assistants.steps import Step, Steps
-from servers.assistants.stocking import stocking, stores_of
+from servers.assistants.stocking import code_files_of, stocking, stores_of
 from servers.assistants.stream import run_stream
 from servers.context import context_of
 from servers.errors import BadRequest, NotFoundHere
@@ -210,6 +210,25 @@ async def _asked_for(
         route=route,
         default=routing.default,
         stores=list(dict.fromkeys([*stores_of(own), *stores_of(thread.tool_resources)])),
+        interpreter=await _interpreter(asked, body, assistant, thread),
+    )
+
+
+async def _interpreter(
+    asked: Given, body: CreateRun | CreateThreadAndRun, assistant: Assistant, thread: Thread
+) -> CodeInterpreter | None:
+    """What a run's programs find, where its tools say that it may run some: the files of its assistant and its thread, then
+    those that programs have made in earlier runs."""
+    if not any(tool["type"] == "code_interpreter" for tool in offered_tools(body, assistant)):
+        return None
+    own = assistant.fields.get("tool_resources") or {}
+    given = [bare(id, "file-") for id in (*code_files_of(own), *code_files_of(thread.tool_resources))]
+    made = await asked.service.engine.threads.made(asked.tenant, thread.id)
+    files = await asked.service.files.there(asked.tenant, [*given, *made])
+    there = {file.id for file in files}
+    return CodeInterpreter(
+        tuple(CodeFile(file.id, file.filename, file.size) for file in files),
+        tuple(f"file-{id}" for id in dict.fromkeys(given) if id not in there),
     )
 
 
