@@ -141,8 +141,8 @@ class Citations:
     def _show_again(self, output: str) -> None:
         """Take what a tool has shown from its output: each passage stands behind its mark."""
         marks = self._marks(output)
-        ends = [*(mark.start for mark in marks[1:]), len(output)]
-        for mark, end in zip(marks, ends, strict=True):
+        ends = [mark.start for mark in marks[1:]] + [len(output)]
+        for mark, end in zip(marks, ends, strict=False):  # without marks there is an end all the same
             self._show(mark.source, output[mark.end : end].strip())
 
     def _restore(self, answer: ev.CallAnswered) -> None:

@@ -219,3 +219,11 @@ def test_what_was_shown_is_known_after_a_pause() -> None:
     after = Citations([ev.AgentFinished("c", "researcher", "ok", Usage(), (call,)), answer(before, report)])
     assert numbers(after, "“steeped at 70 degrees” 【1†tea.md】") == ["1"]
     assert numbers(after, "“brewed at 95 degrees” 【1†tea.md】, “brewed at 95 degrees” 【2†coffee.md】") == ["2"]
+
+
+def test_an_output_without_marks_shows_nothing() -> None:
+    call = ev.AgentCall("tool", "python", "{}", "391", "ok", 0, 0)
+    after = Citations(
+        [ev.AgentFinished("c", "analyst", "ok", Usage(), (call,)), ev.CallAnswered("c", "391", "ok", "agent")]
+    )
+    assert after.cited("391") == ()
