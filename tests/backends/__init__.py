@@ -40,6 +40,9 @@ EVERY: Final = tuple(sorted(GROUNDS))
 USUAL: Final = ("memory", "sqlite") if CHOSEN == DEFAULT else (CHOSEN,)
 """Those that tests of what stands on the storage run on."""
 
+on_indexes = pytest.mark.skipif(
+    CHOSEN == "cosmos", reason="the Cosmos DB of tests reads all items at every query: too slow for many"
+)
 on_sqlite = pytest.mark.skipif(CHOSEN != DEFAULT, reason="about what a SQLite file, or the server of one, does")
 
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from openai import OpenAI
 
+from tests.backends import on_indexes
 from tests.journeys.server import Server, running
 
 pytestmark = [
@@ -69,6 +70,7 @@ def test_the_guide_works(offline: Server) -> None:
     assert names["mark"].text.endswith("†whales.txt】")
 
 
+@on_indexes
 def test_a_batch_outlives_its_process(tmp_path: Path) -> None:
     texts = [" ".join(f"File {number} says sentence {n}." for n in range(300)) for number in range(200)]
     with Server(tmp_path) as server:
@@ -102,6 +104,7 @@ def test_a_batch_outlives_its_process(tmp_path: Path) -> None:
             assert len(own) == len(set(own)) > 3
 
 
+@on_indexes
 def test_a_thousand_files_in_one_batch_pass_through_little_memory(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         client, process = server.client(), psutil.Process(server.pid)

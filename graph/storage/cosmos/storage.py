@@ -41,7 +41,7 @@ class CosmosStorage(WithBlobs):
     shared = True
 
     def __init__(self, url: str, blob_url: str | None = None) -> None:
-        super().__init__(Blobs(blob_url or "cortex-flow-files"))
+        super().__init__(Blobs.of_many(blob_url))
         self._account = Account(Location.of(url))
         self._bodies = Bodies(self._account)
         self._commits = Commits(self._account)
