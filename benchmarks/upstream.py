@@ -1,6 +1,6 @@
 """The scripted upstream as a process of its own, lean enough not to be what is measured.
 
-`http://127.0.0.1:PORT/<profile>/v1` speaks chat completions as that profile says. `GET /tally` tells the calls since it
+`http://127.0.0.1:PORT/<profile>/v1` speaks chat completions as that profile says, and gives embeddings by the words of a text. `GET /tally` tells the calls since it
 was last asked; `GET /tally?hung_up=N` waits until so many clients have left early, and then tells when.
 """
 
@@ -18,7 +18,10 @@ import orjson
 
 from benchmarks.profiles import Body, Script, profiles
 from benchmarks.tokens import SLOT, serials
+from tests import meaning
 from tests.replies import Reply
+
+EMBEDDING: Final = 1536  # numbers in an embedding, as many as OpenAI's small model gives
 
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _HUNG_UP: Final = re.compile(r"hung_up=(\d+)")
@@ -109,6 +112,9 @@ class Connection(asyncio.Protocol):
         if path.startswith("/tally"):
             wanted = _HUNG_UP.search(path)
             return self._upstream.tally.wait(self, int(wanted[1]) if wanted else 0)
+        if path.endswith("/embeddings"):
+            told = meaning.answer(orjson.loads(content), size=EMBEDDING)
+            return self.send(_JSON % (200, len(told)) + told)
         script = self._upstream.scripts.get(path.split("/", 2)[1])
         if script is None or not path.endswith("/chat/completions"):  # some clients look for models
             return self.send(_JSON % (404, 2) + b"{}")

@@ -10,7 +10,7 @@ from typing import Final
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
 from benchmarks.peers import PEERS
-from benchmarks.rows import assistants, chat, drop, grow, growth, parallel, start, stream, team, ttft, wide
+from benchmarks.rows import assistants, chat, drop, grow, growth, parallel, retrieval, start, stream, team, ttft, wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ ROWS: Final = {
     "grow": Row(grow.TITLE, grow.measure, usual=False, peers=["naive"]),
     "start": Row(start.TITLE, start.measure, peers=ALL),
     "parallel": Row(parallel.TITLE, parallel.measure),
+    "retrieval": Row(retrieval.TITLE, retrieval.measure),
     "drop": Row(drop.TITLE, drop.measure, peers=ALL),
     "wide": Row(wide.TITLE, wide.measure, usual=False, peers=ALL),
 }

@@ -54,6 +54,14 @@ async def test_an_assistants_run_is_polled_and_streamed_over_both_stores(bench: 
     }
 
 
+async def test_a_vector_store_is_searched_with_and_without_embeddings(bench: Bench) -> None:
+    found = await figures(bench, "retrieval")
+    assert found["chunks"].value > 50
+    assert found["words: p50"].goal == 20
+    assert found["words: recall@5"].value == 1
+    assert found["with embeddings: recall@5"].verdict == "PASS"
+
+
 async def test_an_answer_is_told_with_its_tokens_and_times(bench: Bench) -> None:
     target = bench.direct("stream200")
     connection = await connect(target)

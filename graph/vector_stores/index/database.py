@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _VERSION: Final = 1
 _RRF: Final = 60
+_WORDS: Final = 8.0  # what words weigh against meanings where a chunk holds all of them: then meanings only lose
 _CACHE_KIB: Final = 16 * 1024
 _MANY: Final = 2_000  # chunks, among which words that are in a quarter of them or more say little
 _COMMON: Final = 4
@@ -97,13 +98,18 @@ class Database:
             self._connection.execute("REPLACE INTO state VALUES ('revision', ?)", (revision,))
 
     def search(self, question: Question, limit: int) -> list[Hit]:
-        """At most `limit` chunks, best first; where there are embeddings too, by the sum of the reciprocal ranks."""
+        """At most `limit` chunks, best first; where there are embeddings too, by the sum of the reciprocal ranks. Words weigh
+        the more, the more of the question's words the best chunk holds."""
         among = self._among(question)
         if among == []:
             return []
         lexical = self._lexical(question.text, among, limit * _DEPTH)
         cosine = self._cosine(question.embedding, among, limit * _DEPTH) if question.embedding else {}
-        ranks = _fused(lexical, cosine) if question.embedding else _scaled(lexical)
+        if question.embedding:
+            weight = _WORDS * self._covered(question.text, lexical) ** 3
+            ranks = _fused((weight, lexical), (1.0, cosine))
+        else:
+            ranks = _scaled(lexical)
         return self._hits(dict(list(ranks.items())[:limit]), lexical, cosine if question.embedding else None)
 
     def close(self) -> None:
@@ -151,6 +157,15 @@ class Database:
         counted = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)"
         (count,) = self._connection.execute(counted, (" OR ".join(forms), most)).fetchone()
         return bool(count < most)
+
+    def _covered(self, text: str, lexical: Mapping[int, float]) -> float:
+        """The share of a question's words that the best of these chunks holds."""
+        terms, best = match_terms(text), next(iter(lexical), None)
+        if not terms or best is None:
+            return 0.0
+        held = "SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?"
+        found = (self._connection.execute(held, (" OR ".join(forms), best)).fetchone() for forms in terms)
+        return sum(row is not None for row in found) / len(terms)
 
     def _cosine(self, embedding: bytes, among: Sequence[int] | None, limit: int) -> dict[int, float]:
         import numpy
@@ -244,10 +259,11 @@ def _scaled(found: Mapping[int, float]) -> dict[int, float]:
     return {id: score / best if best > 0 else 1.0 for id, score in found.items()}
 
 
-def _fused(*rankings: Mapping[int, float]) -> dict[int, float]:
-    """Reciprocal rank fusion: 1 for what is first everywhere."""
+def _fused(*rankings: tuple[float, Mapping[int, float]]) -> dict[int, float]:
+    """Reciprocal rank fusion of rankings with their weights: 1 for what is first everywhere."""
+    weights = sum(weight for weight, _ in rankings)
     sums: dict[int, float] = {}
-    for ranking in rankings:
+    for weight, ranking in rankings:
         for rank, id in enumerate(ranking, 1):
-            sums[id] = sums.get(id, 0.0) + (_RRF + 1) / ((_RRF + rank) * len(rankings))
+            sums[id] = sums.get(id, 0.0) + weight * (_RRF + 1) / ((_RRF + rank) * weights)
     return dict(sorted(sums.items(), key=lambda item: -item[1]))

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import math
-import zlib
-from array import array
-from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any
 
-import orjson
 import pytest
 
 from agents.models.embeddings import AT_ONCE, OpenAIEmbeddings, open_embeddings
 from agents.models.faults import ConnectionLost
 from agents.models.port import ModelError, ModelUnavailable
 from agents.models.provider import ModelNotConfigured, ModelSettings
-from agents.words import telling_words
 from graph.vector_stores.values import Chunking
 from tests.graph.vector_stores.house import TENANT, House, house
+from tests.meaning import answer, numbers, unit
 from tests.replies import Reply
 from tests.upstream import Body, Upstream
 
-SAME = {"cetacean": "whale", "orca": "whale", "beverage": "tea", "drink": "tea"}
-
-
-def numbers(text: str) -> list[float]:
-    """A direction by the words of a text; words of one meaning are one."""
-    vector = [0.0] * 1024
-    for word in telling_words(text):
-        vector[zlib.crc32(SAME.get(word, word).encode()) % 1024] += 1.0
-    return vector if any(vector) else [1.0] * 1024
-
 
 def answering(body: Body, *, plain: bool = False) -> Reply:
-    """Embeddings as OpenAI answers them, in no order of their own."""
-    data: list[dict[str, Any]] = []
-    for index, text in enumerate(body["input"]):
-        vector = numbers(text)
-        told: Any = vector if plain else b64encode(array("f", vector).tobytes()).decode()
-        data.insert(0, {"object": "embedding", "index": index, "embedding": told})
-    return Reply(raw=orjson.dumps({"object": "list", "data": data, "model": body["model"]}))
+    return Reply(raw=answer(body, plain=plain))
 
 
 def settings(upstream: Upstream) -> ModelSettings:
@@ -61,11 +39,6 @@ class Meaning:
             raise self.fails
         self.asked += texts
         return [unit(numbers(text)) for text in texts]
-
-
-def unit(vector: Sequence[float]) -> bytes:
-    length = math.sqrt(sum(number * number for number in vector))
-    return array("f", [number / length for number in vector]).tobytes()
 
 
 @pytest.mark.parametrize("plain", [False, True])
