@@ -16,7 +16,7 @@ from benchmarks.processes import Product
 from tests.corpus import corpus, judged
 
 TITLE = "searching a vector store of 10,000 chunks, one question at a time"
-SEED, FILES, SENTENCES, QUESTIONS = 7, 430, 120, 100
+SEED, FILES, SENTENCES, QUESTIONS = 7, 313, 120, 100
 GOAL: Final = 20  # milliseconds
 CHUNKING: Final = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
 EMBEDDED: Final = {"EMBEDDING_MODEL": "openai:meaning"}

@@ -47,11 +47,19 @@ async def created(app: App, **fields: Any) -> Any:
     return await ok(app, "VectorStoreObject", "POST", "/vector_stores", json=fields)
 
 
+def _schema(path: str) -> str:
+    """What OpenAI calls the object at a path."""
+    parts = path.split("/")
+    return {"files": "VectorStoreFileObject", "file_batches": "VectorStoreFileBatchObject"}.get(
+        parts[-2], "VectorStoreObject"
+    )
+
+
 async def settled(app: App, path: str) -> Any:
     """The object at a path, once it is no longer in progress."""
     async with asyncio.timeout(30):
         while True:
-            found = (await at(app, "GET", path)).json()
+            found = await ok(app, _schema(path), "GET", path)
             if found["status"] != "in_progress":
                 return found
             await asyncio.sleep(0.02)
