@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,10 +26,11 @@ from graph.ids import conversation_id, is_bare, new_id
 from graph.messages import StoredMessage
 from graph.recent import Recent, Tail
 from graph.request import History
-from graph.storage.port import Conflict, Delete, Document, Drop, Put, Storage, Write
+from graph.storage.port import Conflict, Delete, Document, Drop, Put, Storage, Write, lifetime
 from graph.tokens import Tokenizer
 
 _PAGE = 16
+_SWEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,14 @@ class StoredWindow:
 
 
 class Conversations:
-    """Reads and writes conversations. `ttl_hours`: how long one that nobody named is kept; 0 = for ever."""
+    """Reads and writes conversations. `ttl_hours`: how long one that nobody named is kept; 0 = for ever. The store may give
+    a time to all of them (`lifetime`)."""
 
     def __init__(self, storage: Storage, tokenizer: Tokenizer, ttl_hours: float) -> None:
         self._storage = storage
         self._tokenizer = tokenizer
         self._ttl = int(ttl_hours * 3_600_000)
+        self._lifetime = lifetime(storage) * 1000
         self._recent = Recent()
 
     async def find(self, tenant: str, name: str | None) -> Head:
@@ -186,22 +189,32 @@ class Conversations:
         return found
 
     async def forget(self, tenant: str, id: str) -> None:
-        """Remove a conversation with its names, messages, branches, runs and data. What is said meanwhile goes too."""
+        """Remove a conversation with its thread, names, messages, branches, runs and data. What is said meanwhile goes too."""
         while not await self._remove(await self.load(tenant, id)):
             pass
 
     async def forget_expired(self) -> int:
-        """Remove anonymous conversations whose time is over; returns how many."""
+        """Remove conversations whose time is over; returns how many."""
         until, forgotten = now_ms(), 0
-        while due := await self._storage.due("conversation", until):
-            before = forgotten
-            for tenant, id in due:
-                head = await self.load(tenant, id)
-                forgotten += head.anonymous and await self._remove(head)
+        kept: set[tuple[str, str]] = set()
+        while due := await self._over(until, kept):
+            heads = [await self.load(tenant, id) for tenant, id in due]
+            still = await self._over(until, kept)  # a turn that came before the head was read has given it more time
+            for head in heads:
+                key = head.tenant, head.id
+                if key in still and self._may_go(head) and await self._remove(head):
+                    forgotten += 1
+                else:
+                    kept.add(key)
                 await asyncio.sleep(0)  # there may be thousands: let requests pass
-            if forgotten == before:
-                break
         return forgotten
+
+    async def _over(self, until: int, kept: Set[tuple[str, str]]) -> list[tuple[str, str]]:
+        due = await self._storage.due("conversation", until, limit=_SWEPT + len(kept))
+        return [key for key in due if key not in kept]
+
+    def _may_go(self, head: Head) -> bool:
+        return head.anonymous or (self._lifetime > 0 and head.active is None)
 
     async def _read(self, head: Head, limit: int, without_run: str | None) -> Tail:
         """The newest messages from the store, as many as fill `limit` tokens."""
@@ -313,7 +326,7 @@ class Conversations:
         said = list(head.packed)
         for parent in (id, *(f"{id}/{branch}" for branch in branches)):
             said += [messages.decode(document) async for document in self._all(tenant, "message", parent)]
-        writes: list[Write] = [Delete("conversation", id, expect=head.version)]
+        writes: list[Write] = [Delete("conversation", id, expect=head.version), Delete("thread", id)]
         writes += [Delete("message", each.id) for each in said]
         writes += [Delete("branch", branch) for branch in branches]
         writes += [Delete("alias", alias.id) async for alias in self._all(tenant, "alias", id)]
@@ -329,7 +342,8 @@ class Conversations:
 
     def _put(self, head: Head) -> Put:
         """The write that makes this the conversation's head."""
-        due = now_ms() + self._ttl if head.anonymous and self._ttl else None
+        times = [each for each in (self._ttl if head.anonymous else 0, self._lifetime) if each]
+        due = now_ms() + min(times) if times else None
         return Put("conversation", head.id, head.body(), expect=head.version - 1, due=due)
 
 

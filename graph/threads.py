@@ -101,7 +101,6 @@ class Threads:
         """Remove a thread with everything in it. Its runs have to be cancelled before."""
         head = await self._head(tenant, id)
         await self._conversations.forget(tenant, head.id)
-        await self._storage.commit(tenant, Delete("thread", head.id))
 
     async def add(self, tenant: str, id: str, message: StoredMessage) -> StoredMessage:
         """Say something in a thread. A chat run that waits for its client ends."""

@@ -180,12 +180,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _available(self) -> Settings:
         if self.database_provider and "storage_url" not in self.model_fields_set:
-            if self.database_provider == "redis":
-                raise BadSettings(
-                    "DATABASE_PROVIDER: redis is no storage of this version yet. Remove it, or set "
-                    f"STORAGE_URL, to {DEFAULT_STORAGE} for example."
-                )
-            if self.cosmos_endpoint is None or self.cosmos_key is None:
+            if self.database_provider == "redis" and self.redis_url is None:
+                raise BadSettings("DATABASE_PROVIDER: redis needs REDIS_URL, redis://localhost:6379 for example.")
+            if self.database_provider == "cosmos" and (self.cosmos_endpoint is None or self.cosmos_key is None):
                 raise BadSettings("DATABASE_PROVIDER: cosmos needs COSMOS_ENDPOINT and COSMOS_KEY.")
         return self
 
@@ -204,7 +201,7 @@ class Settings(BaseSettings):
     def hints(self) -> Iterator[str]:
         """What an operator may have expected and does not get."""
         if self.redis_url and not self.database_provider and "storage_url" not in self.model_fields_set:
-            yield f"REDIS_URL alone chooses no storage: everything is kept in {self.storage_url} (STORAGE_URL)."
+            yield f"REDIS_URL alone chooses no storage: everything is kept in {self.storage_url} (STORAGE_URL, DATABASE_PROVIDER)."
 
 
 class EmbeddedSettings(Settings):
@@ -282,7 +279,8 @@ def _chosen_storage(given: Mapping[str, Any]) -> str:
         scheme, _, address = endpoint.partition("://")
         emulator = "&emulator=true" if scheme == "http" else ""
         return f"cosmos://{address.rstrip('/')}/{quote(given['cosmos_database'], safe='')}?key={quote(key, safe='')}{emulator}"
-    return DEFAULT_STORAGE
+    chosen = given.get("redis_url") if given.get("database_provider") == "redis" else None
+    return revealed(chosen) or DEFAULT_STORAGE
 
 
 def _first_alias(alias: Any) -> str:

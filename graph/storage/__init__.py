@@ -31,6 +31,8 @@ from graph.storage.port import (
 
 SCHEMES: Mapping[str, str] = {
     "memory": "graph.storage.memory:MemoryStorage",
+    "redis": "graph.storage.redis:RedisStorage",
+    "rediss": "graph.storage.redis:RedisStorage",
     "sqlite": "graph.storage.sqlite:SqliteStorage",
     "cosmos": "graph.storage.cosmos:CosmosStorage",
     "postgresql": "graph.storage.postgres:PostgresStorage",

@@ -197,3 +197,10 @@ class Storage(Protocol):
 
     async def delete_blob(self, tenant: str, key: str) -> None:
         """Remove it, if it is there."""
+
+
+def lifetime(storage: Storage) -> int:
+    """How many seconds after its last turn a conversation is forgotten, whole: what the store's URL says where its
+    backend knows such a thing; 0 = never."""
+    seconds: int = getattr(storage, "lifetime", 0)
+    return seconds

@@ -20,15 +20,17 @@ from tests.backends.cosmos import CosmosGround
 from tests.backends.ground import Ground
 from tests.backends.memory import MemoryGround
 from tests.backends.postgres import PostgresGround
+from tests.backends.redis import RedisGround
 from tests.backends.sqlite import SqliteGround
 
 GROUNDS: Mapping[str, Ground] = {
     "memory": MemoryGround(),
     "sqlite": SqliteGround(),
+    "redis": RedisGround(),
     "cosmos": CosmosGround(),
     "postgresql": PostgresGround(),
 }
-assert GROUNDS.keys() == SCHEMES.keys()
+assert GROUNDS.keys() == SCHEMES.keys() - {"rediss"}  # redis, by TLS
 
 DEFAULT: Final = "sqlite"
 CHOSEN: Final = os.environ.get("CORTEX_TEST_STORAGE", DEFAULT)

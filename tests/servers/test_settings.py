@@ -93,7 +93,7 @@ def test_a_dotenv_that_cannot_be_read(tmp_path: Path) -> None:
         ("LIBRARY_PATH", "/no/such/folder", "no such folder"),
         ("OPENAI_BASE_URL", "localhost:11434", "pattern"),
         ("DATABASE_PROVIDER", "oracle", "'redis' or 'cosmos'"),
-        ("DATABASE_PROVIDER", "redis", "no storage of this version"),
+        ("DATABASE_PROVIDER", "redis", "needs REDIS_URL"),
         ("DATABASE_PROVIDER", "Cosmos", "needs COSMOS_ENDPOINT and COSMOS_KEY"),
         ("COSMOS_ENDPOINT", "name.documents.azure.com", "pattern"),
         ("ANONYMOUS_CONVERSATION_TTL_HOURS", "-1", "greater than or equal to 0"),
@@ -201,6 +201,13 @@ def test_the_provider_cosmos_is_found_at_its_endpoint(
     assert load().storage_url == expected
     assert without_password(expected) == f"cosmos://name.documents.azure.com:443/assistants-api?key=***{ending}"
     assert "cQ" not in repr(load().cosmos_key)
+
+
+def test_the_provider_redis_is_found_at_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_PROVIDER", "Redis")
+    monkeypatch.setenv("REDIS_URL", "redis://:password@host:6380/2?prefix=mine")
+    assert load().storage_url == "redis://:password@host:6380/2?prefix=mine"
+    assert list(load().hints) == []
 
 
 def test_a_storage_url_wins_over_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,10 +66,10 @@ class FtsIndex:
             await self._run(remove, self._path(tenant, id))
 
     async def close(self) -> None:
-        for shelf in self._shelves.values():
+        while self._shelves:
+            _, shelf = self._shelves.popitem()
             async with shelf.lock:
                 await self._close(shelf)
-        self._shelves.clear()
         self._threads.shutdown()
 
     async def _follow(self, tenant: str, store: VectorStore, database: Database) -> None:
@@ -109,8 +109,9 @@ class FtsIndex:
     async def _let_go(self) -> None:
         """Close what has not been used for long, where too many are open."""
         idle = [key for key, shelf in self._shelves.items() if not shelf.users]
-        for key in idle[: max(0, len(self._shelves) - _OPEN)]:
-            await self._close(self._shelves.pop(key))
+        gone = [self._shelves.pop(key) for key in idle[: max(0, len(self._shelves) - _OPEN)]]
+        for shelf in gone:
+            await self._close(shelf)
 
     async def _close(self, shelf: _Shelf) -> None:
         database, shelf.database = shelf.database, None

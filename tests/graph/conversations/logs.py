@@ -193,8 +193,8 @@ class Late:
             await happens()
         await self.storage.commit(tenant, *writes)
 
-    async def due(self, kind: str, until: int) -> list[tuple[str, str]]:
-        found = await self.storage.due(kind, until)
+    async def due(self, kind: str, until: int, limit: int = 100) -> list[tuple[str, str]]:
+        found = await self.storage.due(kind, until, limit)
         happens, self.after_due = self.after_due, None
         if happens is not None:
             await happens()

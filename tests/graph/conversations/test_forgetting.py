@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from graph.history import Match
 from graph.ids import new_id
-from graph.storage import Storage
+from graph.storage import Put, Storage, open_storage
+from tests import backends
 from tests.graph.conversations.logs import (
     BIG,
     BIGGER,
@@ -120,3 +125,51 @@ async def test_without_a_time_nothing_is_forgotten(storage: Storage, clock: Cloc
     await log.turn(None, talk(1))
     clock.hours += 10**6
     assert await log.conversations.forget_expired() == 0
+
+
+@asynccontextmanager
+async def lasting(folder: Path, ttl: int) -> AsyncIterator[Storage]:
+    """A store whose URL says how long conversations are kept."""
+    with backends.empty("redis", folder) as url:
+        storage = open_storage(f"{url}&ttl={ttl}", str(folder / "blobs"))
+        await storage.open()
+        yield storage
+        await storage.close()
+
+
+async def test_a_store_with_a_lifetime_forgets_whole_conversations(tmp_path: Path, clock: Clock) -> None:
+    async with lasting(tmp_path, 2 * 3600) as storage:
+        log = Log(storage)
+        old = await log.turn("old", [image(BIG)], said("a"))
+        await storage.commit("t", *run_writes("r", old.id), Put("thread", old.id, b"{}"))
+        busy = await log.conversations.find("t", "busy")
+        writes, busy = await log.conversations.block(busy, Match("extend", 0, 0), [], active="run")
+        await storage.commit("t", *writes)
+        going_on = await log.turn("chat", talk(1))
+        clock.hours += 1.5
+        await log.turn("chat", [*talk(1), user("u1")], said("a1"))
+        anonymous = await log.turn(None, talk(1))
+        clock.hours += 1
+        assert await log.conversations.forget_expired() == 1
+        left = await everything(storage, "t", "conversation")
+        assert {each.id for each in left} == {busy.id, going_on.id, anonymous.id}
+        assert [await everything(storage, "t", kind) for kind in ("thread", "run")] == [[], []]
+        assert await storage.read("t", "run/r") == []
+        assert await log.texts(going_on.id) == ["u0", "a0", "u1", "a1"]
+        clock.hours += 1.5
+        assert await log.conversations.forget_expired() == 2
+
+
+async def test_a_turn_in_the_last_moment_gives_it_more_time(tmp_path: Path, clock: Clock) -> None:
+    async with lasting(tmp_path, 3600) as storage:
+        late = Late(storage)
+        log, slow = Log(storage), Log(cast(Storage, late))
+        head = await log.turn("chat", talk(1))
+        clock.hours += 1.5
+
+        async def one_more_turn() -> None:
+            await log.turn("chat", [*talk(1), user("u1")], said("a1"))
+
+        late.after_due = one_more_turn
+        assert await slow.conversations.forget_expired() == 0
+        assert await log.texts(head.id) == ["u0", "a0", "u1", "a1"]

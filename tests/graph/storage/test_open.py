@@ -19,7 +19,7 @@ def names(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("url", ["mysql://user:secret@host/db", "store.db", "", "sqlite:/store.db", "SQLITE:///x"])
 def test_an_unknown_scheme_is_refused_with_the_known_ones(url: str) -> None:
-    with pytest.raises(UnknownScheme, match=r"known: memory://, sqlite://") as raised:
+    with pytest.raises(UnknownScheme, match=r"known: memory://, .*sqlite://") as raised:
         open_storage(url)
     assert "secret" not in str(raised.value)
 
