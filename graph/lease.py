@@ -126,7 +126,8 @@ class Lease:
                 notices = await self._storage.read(TENANT, _log_of(self.owner), after=heard)
                 heard += len(notices)
                 for _, body in notices:
-                    notice(_decode(body))
+                    if (said := _decode(body)) is not None:
+                        notice(said)
             except StorageError as error:
                 log.warning("other processes can't be heard: %s", error)
                 await asyncio.sleep(RENEW_EVERY)
@@ -141,9 +142,11 @@ def _encode(notice: Notice) -> bytes:
     return orjson.dumps({"n": type(notice).__name__, **asdict(notice)})
 
 
-def _decode(body: bytes) -> Notice:
+def _decode(body: bytes) -> Notice | None:
+    """None for what a later version has to say."""
     fields = orjson.loads(body)
-    return _NOTICES[fields.pop("n")](**fields)
+    kind = _NOTICES.get(fields.pop("n", ""))
+    return kind(**fields) if kind else None
 
 
 async def living(storage: Storage) -> list[str]:

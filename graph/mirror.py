@@ -15,6 +15,7 @@ from typing import Any
 
 from graph import events as ev
 from graph.channel import Channel, Said
+from graph.errors import ShuttingDown
 from graph.journal import Position, unseen
 from graph.lease import Follow, Lease, Unfollow
 from graph.recovery import Recovery
@@ -115,7 +116,7 @@ class Mirror:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not self._work.done():
             self._raise()
-            raise asyncio.CancelledError
+            raise ShuttingDown("The server is shutting down. Follow the run elsewhere.")
 
     async def follow(self, after: Position) -> AsyncGenerator[Sequence[ev.Event], None]:
         """Everything after a position, until the run has ended, or waits for its client, or is carried here."""

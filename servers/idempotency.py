@@ -96,7 +96,7 @@ class Idempotency:
         """What there is of a request, and whether somebody has asked before. Where there is nothing, it is begun."""
         async with self._looking.setdefault(id, asyncio.Lock()):  # two of a kind, and neither is there yet
             while at_work := self._at_work.get(id):
-                if not at_work.deserted:
+                if not (at_work.deserted or at_work.over):  # else it is just seen what becomes of it
                     return at_work, True
                 await asyncio.wait([self._tasks[at_work]])
             found = await repeats.claim(*id, fingerprint)

@@ -55,6 +55,11 @@ class Recording:
         return self._deserted.is_set() and not self.lasting
 
     @property
+    def over(self) -> bool:
+        """Whether nothing more comes."""
+        return self._over
+
+    @property
     def lasting(self) -> bool:
         """Whether what has begun goes on without a client."""
         return context_of(self._scope).lasting

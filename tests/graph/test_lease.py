@@ -8,7 +8,7 @@ import pytest
 
 from graph import lease
 from graph.lease import Cancel, Follow, Lease, Notice, Unfollow
-from graph.storage.port import Put, StorageUnavailable
+from graph.storage.port import Append, Put, StorageUnavailable
 from tests.graph.stores import Unsteady
 
 EVER = 2**62
@@ -81,6 +81,7 @@ async def test_an_owner_hears_what_others_want_of_its_runs(monkeypatch: pytest.M
     storage.away = True
     await asyncio.sleep(0)
     storage.away = False
+    await storage.commit("", Append(f"owner/{mine.owner}", (b'{"n":"Later"}',)))
     await other.notify(mine.owner, Follow("acme", "b", "c"))
     await other.notify(mine.owner, Unfollow("c"))
     await three.wait()

@@ -12,6 +12,7 @@ from agents.models.port import Text
 from graph import broadcast, channel, lease, mirror, recovery
 from graph import events as ev
 from graph.channel import Channel, Said, decode, encode, forget_channels
+from graph.errors import ShuttingDown
 from graph.intake import Output
 from graph.journal import Position
 from graph.storage.port import Append, Storage, Write
@@ -288,6 +289,20 @@ async def test_a_run_that_is_followed_and_cancelled_from_elsewhere() -> None:
         assert names(heard)[-3:] == ["MessageCompleted", "CancelRequested", "RunCancelled"]
         assert (await there.engine.finished(TENANT, run.id)).status == "cancelled"
         assert script.open == 0
+
+
+async def test_a_process_that_stops_tells_its_readers_no_more() -> None:
+    gate, storage = Gate(), Unsteady()
+    async with two(Script(supervisor=[[[Text("Hel")], gate, *say("lo")]]), storage) as (here, there):
+        run = await here.start("Hi", durable=True)
+        reader = Reader(there, run.id)
+        await reader.until("Hel")
+        await there.engine.drain(0)
+        assert text_of(await reader.over()) == "Hel"
+        with pytest.raises(ShuttingDown):
+            await Reader(there, run.id).over()
+        gate.open.set()
+        assert (await here.engine.finished(TENANT, run.id)).status == "completed"
 
 
 async def test_who_leaves_is_told_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,25 @@ def test_a_server_that_was_killed_knows_what_it_had_accepted_and_answered(tmp_pa
         assert len(stage.requests) == 1
 
 
+@backends.on_sqlite
+def test_a_stream_that_a_stop_has_broken_off_is_no_answer(tmp_path: Path, stage: Stage) -> None:
+    with running(tmp_path, **thinking_with(stage)) as server:
+        assistant, thread = made(server)
+        stage.play(Reply("One two three", hold=stage.hold()))
+        asked, key = {"assistant_id": assistant, "stream": True}, {"Idempotency-Key": "stopped"}
+        path = f"/v1/threads/{thread}/runs"
+        Lines(server, "POST", path, asked, key).until(" two")
+        server.terminate()
+        assert server.exit_code() == 0
+        stage.play("Anew.")
+        server.start()
+        told = [server.wire().ask(path=path, json=asked, headers=key).body for _ in range(2)]
+        assert told[0] == told[1]
+        assert b"event: thread.run.completed" in told[0]
+        assert b"event: error" not in told[0]
+        assert len(server.wire().ask("GET", path).json["data"]) == 1
+
+
 class Lines:
     """A stream of events, line by line, as it comes."""
 

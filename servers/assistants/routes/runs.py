@@ -127,7 +127,7 @@ async def submit_tool_outputs(request: Request, thread_id: str, run_id: str) -> 
         before = (await engine.resume(asked.tenant, waiting.id, given)).journal_length
     context_of(request.scope).lasting = True
     if body.stream:
-        return run_stream(engine, waiting, after=Position(before, 0))
+        return run_stream(engine, waiting, context_of(request.scope), after=Position(before, 0))
     return answer(run_object(await engine.glance(asked.tenant, waiting.id)), POLLING)
 
 
@@ -247,12 +247,13 @@ def _begun(
 ) -> Response:
     if not stream:
         return answer(run_object(run), POLLING)
-    return run_stream(asked.service.engine, run, opening=opening(run, thread), content=content)
+    context = context_of(asked.request.scope)
+    return run_stream(asked.service.engine, run, context, opening=opening(run, thread), content=content)
 
 
 def _followed(asked: Given, run: Run, after: Position | None) -> Response:
-    engine = asked.service.engine
-    return run_stream(engine, run, opening=b"" if after else opening(run), after=after)
+    engine, context = asked.service.engine, context_of(asked.request.scope)
+    return run_stream(engine, run, context, opening=b"" if after else opening(run), after=after)
 
 
 async def _run(asked: Given, thread_id: str, run_id: str) -> Run:
