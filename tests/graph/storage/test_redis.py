@@ -322,10 +322,10 @@ async def test_what_was_acknowledged_is_there_after_every_kill(lasting: RedisSer
         followers = [asyncio.create_task(follow(number)) for number in range(writers)]
         await asyncio.gather(disturb(), *map(write, range(writers)))
         filed = [*acknowledged]
+        acknowledged[:] = [count + 1 for count in filed]
         ended.set()
-        for number in range(writers):
-            acknowledged[number] += 1
-            await storage.commit("t", Append(f"log{number}", (str(acknowledged[number]).encode(),), filed[number]))
+        for number, count in enumerate(filed):
+            await storage.commit("t", Append(f"log{number}", (str(count + 1).encode(),), count))
         assert await asyncio.gather(*followers) == acknowledged
         for number, count in enumerate(filed):
             found = await storage.query("t", "k", parent=f"log{number}", order="asc", limit=1_000_000)
