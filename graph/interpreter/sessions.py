@@ -105,7 +105,7 @@ class Sessions:
             programs.idle = asyncio.get_running_loop().call_later(self._idle, self._forget_idle, run_id)
         else:
             self._runs.pop(run_id)
-            await self._close(programs)
+            await self._ending(programs)
 
     async def close(self) -> None:
         """Close all of them."""
@@ -155,11 +155,15 @@ class Sessions:
             await self._close(min(idle, key=lambda each: each.used))
 
     def _forget_idle(self, run_id: str) -> None:
-        programs = self._runs.pop(run_id, None)
-        if programs is not None:
-            closing = asyncio.create_task(self._close(programs))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+        if (programs := self._runs.pop(run_id, None)) is not None:
+            self._ending(programs)
+
+    def _ending(self, programs: _Programs) -> asyncio.Task[None]:
+        """Close a session, whoever waits for it: `close` does."""
+        closing = asyncio.create_task(self._close(programs))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        return closing
 
     async def _close(self, programs: _Programs) -> None:
         """Close a session and remove its files. What is known of its programs stays."""
