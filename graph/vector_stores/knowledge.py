@@ -7,9 +7,12 @@ from pathlib import Path
 from graph.files import Files
 from graph.lease import Lease
 from graph.request import FileSearch
+from graph.storage.passages import passages_of
 from graph.storage.port import Storage
 from graph.vector_stores.embedded import Embedder, EmbeddingModel
 from graph.vector_stores.index.fts import FtsIndex
+from graph.vector_stores.index.port import Index
+from graph.vector_stores.index.shared import SharedIndex
 from graph.vector_stores.ingestion import Ingestion
 from graph.vector_stores.parsing.reader import Limits
 from graph.vector_stores.run_files import SearchedFiles
@@ -20,7 +23,8 @@ from graph.vector_stores.stores import VectorStores
 class Knowledge:
     """`stores` and `searches` can be used at once. Files are read from `start` on, or by `drain`.
 
-    `index_folder`: where what searches need is kept from one start to the next; None = nowhere, it is made again.
+    `index_folder`: where what searches need is kept from one start to the next; None = nowhere, it is made again. A storage that
+    searches texts itself needs neither.
     """
 
     def __init__(
@@ -34,7 +38,7 @@ class Knowledge:
     ) -> None:
         self.stores = VectorStores(storage)
         self._embedder = Embedder(storage, embeddings)
-        self._index = FtsIndex(self.stores, index_folder)
+        self._index = _index(self.stores, index_folder)
         self._files = Files(storage)
         self._token_model = token_model
         self._limits = limits
@@ -70,3 +74,8 @@ class Knowledge:
 
     def _reading(self, lease: Lease) -> Ingestion:
         return Ingestion(self.stores, self._files, lease, self._embedder, self._token_model, self._limits)
+
+
+def _index(stores: VectorStores, folder: Path | None) -> Index:
+    passages = passages_of(stores.storage)
+    return FtsIndex(stores, folder) if passages is None else SharedIndex(stores, passages)

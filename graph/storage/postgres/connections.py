@@ -114,11 +114,12 @@ class Connections:
                 async for row in cursor:
                     yield row
 
-    async def transaction(self, action: Callable[[Connection], Awaitable[T]]) -> T:
-        """What an action returns that does several things, all or none."""
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Connection]:
+        """A connection beside the pool, for what takes long and needs others meanwhile."""
         with translated(self._place.where):
-            async with self._connection() as connection, connection.transaction():
-                return await action(connection)
+            async with await connected(self._place) as connection:
+                yield connection
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

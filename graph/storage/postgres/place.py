@@ -27,7 +27,7 @@ _PATIENCE: Final = {
     "tcp_user_timeout": "25000",
 }
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
-_NAMES: Final = ("documents", "entries", "sequence", "version", "commit", "passages", "words")
+_NAMES: Final = ("documents", "entries", "sequence", "version", "commit", "shelves", "texts", "passages")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -106,6 +106,42 @@ BEGIN
 END
 $procedure$
 """
+_PASSAGES: Final = (
+    """
+    CREATE TABLE {shelves} (
+        number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        tenant text COLLATE "C" NOT NULL,
+        name text COLLATE "C" NOT NULL,
+        revision bigint NOT NULL DEFAULT -1,
+        passages bigint NOT NULL DEFAULT 0,
+        words bigint NOT NULL DEFAULT 0,
+        UNIQUE (tenant, name)
+    )
+    """,
+    """
+    CREATE TABLE {texts} (
+        shelf integer NOT NULL REFERENCES {shelves} ON DELETE CASCADE,
+        name text COLLATE "C" NOT NULL,
+        revision bigint NOT NULL,
+        note bytea NOT NULL,
+        PRIMARY KEY (shelf, name)
+    )
+    """,
+    """
+    CREATE TABLE {passages} (
+        shelf integer NOT NULL,
+        text text COLLATE "C" NOT NULL,
+        place text COLLATE "C" NOT NULL,
+        number integer NOT NULL,
+        words integer NOT NULL,
+        lexemes tsvector NOT NULL,
+        embedding bytea,
+        PRIMARY KEY (shelf, text, number),
+        FOREIGN KEY (shelf, text) REFERENCES {texts} ON DELETE CASCADE
+    )
+    """,
+    "CREATE INDEX ON {passages} USING gin (lexemes)",
+)
 TABLES: Final = (
     "CREATE SEQUENCE {sequence}",
     _DOCUMENTS,
@@ -114,6 +150,7 @@ TABLES: Final = (
     "CREATE INDEX ON {documents} (kind, due, sequence) WHERE due IS NOT NULL",
     _ENTRIES,
     _COMMIT,
+    *_PASSAGES,
 )
 
 # MIGRATIONS[n] leads from version n + 1 to n + 2; TABLES are always those of today's version.

@@ -10,6 +10,7 @@ from graph.storage.port import Append, Document, Order, Stored, Write
 from graph.storage.postgres import documents, schema, writes
 from graph.storage.postgres.connections import Connections, Row
 from graph.storage.postgres.listener import Listener
+from graph.storage.postgres.passages import PostgresPassages
 from graph.storage.postgres.place import Place
 from graph.storage.postgres.texts import stored, told
 from graph.storage.waiters import Waiters
@@ -26,6 +27,7 @@ class PostgresStorage(WithBlobs):
         place = Place.of(url)
         self._statements = documents.Statements(place)
         self._connections = Connections(place)
+        self.passages = PostgresPassages(self._connections, self._statements)
         self._waiters = Waiters()
         self._listener = Listener(place, self._waiters)
 

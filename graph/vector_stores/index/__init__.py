@@ -1,1 +1,1 @@
-"""What finds chunks: a port, and SQLite's full text search behind it."""
+"""What finds chunks: a port, SQLite's full text search behind it, and the storage's own where it has one."""

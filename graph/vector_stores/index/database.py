@@ -17,19 +17,17 @@ from agents.words import normal, spread
 from graph.library.index import match_terms
 from graph.vector_stores.filters import holds
 from graph.vector_stores.index.port import Hit, Question
+from graph.vector_stores.index.ranking import DEPTH, fused, scaled
 from graph.vector_stores.values import Chunk, StoreFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _VERSION: Final = 1
-_RRF: Final = 60
-_WORDS: Final = 8.0  # what words weigh against meanings where a chunk holds all of them: then meanings only lose
 _CACHE_KIB: Final = 16 * 1024
 _MANY: Final = 2_000  # chunks, among which words that are in a quarter of them or more say little
 _COMMON: Final = 4
 _FEW: Final = 3
-_DEPTH: Final = 4  # times as many as are wanted are ranked
 
 _SCHEMA: Final = f"""
     CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
@@ -103,13 +101,10 @@ class Database:
         among = self._among(question)
         if among == []:
             return []
-        lexical = self._lexical(question.text, among, limit * _DEPTH)
-        cosine = self._cosine(question.embedding, among, limit * _DEPTH) if question.embedding else {}
-        if question.embedding:
-            weight = _WORDS * self._covered(question.text, lexical) ** 3
-            ranks = _fused((weight, lexical), (1.0, cosine))
-        else:
-            ranks = _scaled(lexical)
+        lexical = self._lexical(question.text, among, limit * DEPTH)
+        cosine = self._cosine(question.embedding, among, limit * DEPTH) if question.embedding else {}
+        covered = self._covered(question.text, lexical) if question.embedding else 0.0
+        ranks = fused(lexical, cosine, covered) if question.embedding else scaled(lexical)
         return self._hits(dict(list(ranks.items())[:limit]), lexical, cosine if question.embedding else None)
 
     def close(self) -> None:
@@ -251,19 +246,3 @@ def _quick(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 def _indexed(text: str) -> str:
     return spread(normal(text))
-
-
-def _scaled(found: Mapping[int, float]) -> dict[int, float]:
-    """Ranks by words alone: as much of the best one's value as each has."""
-    best = max(found.values(), default=0.0)
-    return {id: score / best if best > 0 else 1.0 for id, score in found.items()}
-
-
-def _fused(*rankings: tuple[float, Mapping[int, float]]) -> dict[int, float]:
-    """Reciprocal rank fusion of rankings with their weights: 1 for what is first everywhere."""
-    weights = sum(weight for weight, _ in rankings)
-    sums: dict[int, float] = {}
-    for weight, ranking in rankings:
-        for rank, id in enumerate(ranking, 1):
-            sums[id] = sums.get(id, 0.0) + weight * (_RRF + 1) / ((_RRF + rank) * weights)
-    return dict(sorted(sums.items(), key=lambda item: -item[1]))

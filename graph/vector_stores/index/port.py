@@ -43,4 +43,7 @@ class Index(Protocol):
     async def prepare(self, tenant: str, store: VectorStore) -> None:
         """Take in what has changed in a store, so that the next search need not."""
 
+    async def forget(self, tenant: str, id: str) -> None:
+        """Remove what is held of a store that is gone."""
+
     async def close(self) -> None: ...
