@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Sequence, Set
+from collections.abc import AsyncGenerator, Iterable, Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +31,8 @@ from graph.tokens import Tokenizer
 
 _PAGE = 16
 _SWEPT = 100
+_AT_ONCE = 100  # documents that are removed together
+_REMAINS = "conversation_remains"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,8 @@ class Conversations:
                 else:
                     kept.add(key)
                 await asyncio.sleep(0)  # there may be thousands: let requests pass
+        for tenant, remains in await self._storage.due(_REMAINS, until):
+            await self._clear(tenant, remains)
         return forgotten
 
     async def _over(self, until: int, kept: Set[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -319,26 +323,53 @@ class Conversations:
             after, page = documents[-1].sequence, min(page * 2, 1000)
 
     async def _remove(self, head: Head) -> bool:
-        """Remove a conversation as it stands; False where it has changed meanwhile."""
+        """Remove a conversation as it stands; False where it has changed meanwhile. It is gone at once with its names and
+        what is on its way in it; the rest, which may be large, goes bit by bit, and by the sweep where this process dies."""
         tenant, id = head.tenant, head.id
         self._recent.forget(tenant, id)
-        branches = [document.id async for document in self._all(tenant, "branch", id)]
-        said = list(head.packed)
-        for parent in (id, *(f"{id}/{branch}" for branch in branches)):
-            said += [messages.decode(document) async for document in self._all(tenant, "message", parent)]
+        remains = f"{id}/{new_id()}"
+        blobs = sorted({digest for each in head.packed for digest in attachments.digests(each.message)})
         writes: list[Write] = [Delete("conversation", id, expect=head.version), Delete("thread", id)]
-        writes += [Delete("message", each.id) for each in said]
-        writes += [Delete("branch", branch) for branch in branches]
+        writes += [Put(_REMAINS, remains, orjson.dumps(blobs), expect=0, due=now_ms())]
         writes += [Delete("alias", alias.id) async for alias in self._all(tenant, "alias", id)]
-        async for run in self._all(tenant, "run", id):
-            writes += [Delete("run", run.id), Drop(f"run/{run.id}")]
+        for run_id in {head.active, head.paused} - {None}:
+            writes += [Delete("run", run_id), Drop(f"run/{run_id}")] if run_id else []
         try:
             await self._storage.commit(tenant, *writes)
         except Conflict:
             return False
-        for digest in {digest for each in said for digest in attachments.digests(each.message)}:
-            await self._storage.delete_blob(tenant, attachments.blob_key(id, digest))
+        await self._clear(tenant, remains)
         return True
+
+    async def _clear(self, tenant: str, remains: str) -> None:
+        """Remove what is left of a conversation that is gone. One of the same id that has begun since keeps what is its."""
+        document = await self._storage.get(tenant, _REMAINS, remains)
+        if document is None:
+            return
+        id, before = remains.partition("/")[0], document.sequence
+        await self._drop_blobs(tenant, id, orjson.loads(document.body))
+        while branches := await self._left(tenant, "branch", id, before):
+            for branch in branches:
+                await self._clear_messages(tenant, id, f"{id}/{branch.id}", before)
+            await self._storage.commit(tenant, *(Delete("branch", branch.id) for branch in branches))
+        await self._clear_messages(tenant, id, id, before)
+        while found := await self._left(tenant, "run", id, before):
+            for run in found:
+                await self._storage.commit(tenant, Delete("run", run.id), Drop(f"run/{run.id}"))
+        await self._storage.commit(tenant, Delete(_REMAINS, remains))
+
+    async def _clear_messages(self, tenant: str, id: str, parent: str, before: int) -> None:
+        while found := await self._left(tenant, "message", parent, before):
+            said = [messages.decode(document) for document in found]
+            await self._drop_blobs(tenant, id, {each for one in said for each in attachments.digests(one.message)})
+            await self._storage.commit(tenant, *(Delete("message", each.id) for each in said))
+
+    async def _drop_blobs(self, tenant: str, id: str, digests: Iterable[str]) -> None:
+        for digest in digests:
+            await self._storage.delete_blob(tenant, attachments.blob_key(id, digest))
+
+    async def _left(self, tenant: str, kind: str, parent: str, before: int) -> list[Document]:
+        return await self._storage.query(tenant, kind, parent=parent, order="asc", before=before, limit=_AT_ONCE)
 
     def _put(self, head: Head) -> Put:
         """The write that makes this the conversation's head."""

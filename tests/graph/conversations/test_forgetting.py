@@ -9,9 +9,10 @@ from typing import cast
 
 import pytest
 
+from graph import conversations
 from graph.history import Match
 from graph.ids import new_id
-from graph.storage import Put, Storage, open_storage
+from graph.storage import Delete, Put, Storage, StorageUnavailable, open_storage
 from tests import backends
 from tests.graph.conversations.logs import (
     BIG,
@@ -31,6 +32,7 @@ from tests.graph.conversations.logs import (
     talk,
     user,
 )
+from tests.graph.stores import Unsteady
 
 
 async def test_forgetting_leaves_nothing(log: Log) -> None:
@@ -173,3 +175,27 @@ async def test_a_turn_in_the_last_moment_gives_it_more_time(tmp_path: Path, cloc
         late.after_due = one_more_turn
         assert await slow.conversations.forget_expired() == 0
         assert await log.texts(head.id) == ["u0", "a0", "u1", "a1"]
+
+
+async def test_what_a_death_has_left_of_a_conversation_is_swept_and_nothing_of_its_heir(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conversations, "_AT_ONCE", 2)
+    storage = Unsteady()
+    await storage.open()
+    log = Log(storage)
+    await log.turn("chat", [image(BIG)], said("a"))
+    head = await log.turn("chat", [image(BIG), said("a"), image(BIGGER)], said("b"))
+    keys = await blob_keys(log, head.id)
+    for run in ("r1", "r2", "r3"):
+        await storage.commit("t", *run_writes(run, head.id))
+    storage.refuse(lambda write: isinstance(write, Delete) and write.kind == "message")
+    with pytest.raises(StorageUnavailable):
+        await log.conversations.forget("t", head.id)
+    heir = await log.turn(head.id, talk(1))
+    await log.conversations.forget_expired()
+    assert await log.texts(heir.id) == ["u0", "a0"]
+    left = {kind: len(await everything(storage, "t", kind)) for kind in KINDS}
+    assert left == {"conversation": 1, "message": 2, "branch": 0, "alias": 0, "run": 0}
+    assert [await blob(storage, key) for key in keys] == [None, None]
+    assert await everything(storage, "t", "conversation_remains") == []
