@@ -13,7 +13,7 @@
 - The programs of runs, their sessions and their files: `interpreter/`.
 - What files say, to be searched: `vector_stores/`.
 - A run's leg, carried, written, ended: `carrier`, `work`, `recorder`, `chat_recorder`, `durable_recorder`, `failure`.
-- Durable runs, owned, taken over, expired: `runs`, `claims`, `lease`, `recovery`, `runtime/`.
+- Durable runs, owned, taken over, expired: `runs`, `claims`, `lease`, `recovery`, `watch` (who sweeps), `runtime/`.
 - Requests that are sent again: `repeats`.
 - Runs carried here and followed elsewhere, and the reverse: `broadcast`, `channel`, `mirror`.
 - What it stands on: `storage/`, `library/`, `tokens`, `vocabularies/`, `compact` (dataclasses as they are stored).

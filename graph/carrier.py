@@ -7,7 +7,7 @@ cancel, an expiry or a hand-over stops.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -49,13 +49,22 @@ class Carrier:
     """The runs at work in this process or about to be, and the chat runs that have just ended, for who still reads them.
 
     A run is *expected* from its acceptance on, and *taken* from the moment somebody here sets out to carry it until its
-    leg is over.
+    leg is over. `hand_on` is told of the runs that were given back, by tenant and id, so that others take them. `left` are
+    durable runs that name this process as their owner, perhaps, and that it carries no more: the store was away.
     """
 
-    def __init__(self, context_of: Callable[[Leg], Context], over: Callable[[Run], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        context_of: Callable[[Leg], Context],
+        over: Callable[[Run], Awaitable[None]],
+        hand_on: Callable[[str, str], Awaitable[None]],
+    ) -> None:
         """`over` hears of each leg that is over, behind its end."""
         self._context_of = context_of
         self._over = over
+        self._hand_on = hand_on
+        self._tenants: Counter[str] = Counter()
+        self.left: set[tuple[str, str]] = set()
         self._team = build_team()
         self._works: dict[str, Work] = {}
         self._taken: set[str] = set()
@@ -70,6 +79,10 @@ class Carrier:
     def taken(self) -> int:
         """How many runs are taken."""
         return len(self._taken)
+
+    def taken_by(self, tenant: str) -> int:
+        """How many runs of a tenant are carried."""
+        return self._tenants[tenant]
 
     def has_taken(self, run_id: str) -> bool:
         return run_id in self._taken
@@ -108,12 +121,18 @@ class Carrier:
         """Carry a run that was taken; the outer task."""
         self._works[leg.work.run.id] = leg.work
         leg.work.carried = True
+        self._tenants[leg.work.run.tenant] += 1
         if self._closing:
             leg.work.request_stop("handover")
         owner = asyncio.create_task(self._own(leg))
         self._owners.add(owner)
         owner.add_done_callback(self._owners.discard)
         return owner
+
+    def leave(self, run_id: str) -> None:
+        """A run that others will carry, unless somebody here has taken it already."""
+        if run_id not in self._taken:
+            self.forget(run_id)
 
     def forget(self, run_id: str) -> None:
         """A run that is no longer at work here."""
@@ -168,8 +187,24 @@ class Carrier:
             _share_fate(leg)
         finally:
             timer.cancel()
+            self._uncount(leg.work.run.tenant)
+            if leg.work.run.request.durable and not leg.work.settled:
+                await self._part(leg.work)
             self.forget(leg.work.run.id)
             await self._over(leg.work.run)
+
+    async def _part(self, work: Work) -> None:
+        """What becomes of a durable run whose leg is over before its time."""
+        tenant, id = work.run.tenant, work.run.id
+        if work.stop == "handover":
+            await self._hand_on(tenant, id)
+        else:
+            self.left.add((tenant, id))
+
+    def _uncount(self, tenant: str) -> None:
+        self._tenants[tenant] -= 1
+        if not self._tenants[tenant]:
+            del self._tenants[tenant]
 
     async def _outcome(self, leg: Leg) -> BaseException | None:
         """Let the inner task work; what it raised, or None."""

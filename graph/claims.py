@@ -118,7 +118,19 @@ class Claims:
     async def _claim(
         self, run: Run, journal: Sequence[ev.Durable], version: int, answers: Sequence[ev.Durable]
     ) -> asyncio.Task[None] | None:
-        """Become the owner of a run that was taken. Everything is read before, so that nothing can fail after."""
+        """Become the owner of a run that was taken, and carry it. What fails may have been written all the same."""
+        try:
+            return await self._owned(run, journal, version, answers)
+        except LostRun:
+            raise
+        except Exception:
+            self._carrier.left.add((run.tenant, run.id))
+            raise
+
+    async def _owned(
+        self, run: Run, journal: Sequence[ev.Durable], version: int, answers: Sequence[ev.Durable]
+    ) -> asyncio.Task[None] | None:
+        """Everything is read before it is written, so that nothing can fail after."""
         work = self._carrier.expect(run, journal)
         await self._lease.acquire()
         attempt = self._recovery.attempt(run, journal)

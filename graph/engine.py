@@ -46,7 +46,7 @@ from graph.repeats import forget_answers
 from graph.request import FileSearch, RunRequest
 from graph.run import Run, accepted
 from graph.runs import Runs, log_of
-from graph.runtime import InProcess, Runtime
+from graph.runtime import Execute, InProcess, Job, Runtime
 from graph.storage.port import Storage
 from graph.table import tool_table
 from graph.threads import Threads
@@ -63,12 +63,16 @@ FileSource = Callable[[str, FileSearch], RunFiles]
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """Times in seconds, the window in tokens. `anonymous_ttl_hours` 0: conversations that nobody named stay for ever.
-    `stream_retention`: how long it is kept what a run has told live to a process that is gone."""
+    `stream_retention`: how long it is kept what a run has told live to a process that is gone.
+    `max_concurrent_runs` and `max_runs_of_tenant` are about this process, `max_queued_runs` is about all that share its
+    runtime; 0 = no limit."""
 
     max_iterations: int = 8
     run_timeout: float = 600
     agent_timeout: float = 120
     max_concurrent_runs: int = 2000
+    max_runs_of_tenant: int = 0
+    max_queued_runs: int = 0
     max_context_tokens: int = 8000
     stream_progress: bool = False
     anonymous_ttl_hours: float = 24
@@ -81,7 +85,8 @@ class Engine:
 
     `threads` and `runs` are what it keeps, to be read; `lease` is its process's. `run_files` is where runs search what their clients gave
     them; without it they search nothing. `sandbox` is where their programs are run. `forgetters` remove, now and then, what has
-    had its time. Every method may raise `StorageError`; the others are those of `graph.errors`.
+    had its time. `runtime` hands out durable runs, and what else there is to do in the background: `chores` do that. Every
+    method may raise `StorageError`; the others are those of `graph.errors`.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class Engine:
         run_files: FileSource | None = None,
         sandbox: Sandbox = MONTY,
         forgetters: Sequence[Forget] = (),
+        chores: Mapping[str, Execute] | None = None,
     ) -> None:
         self.settings = settings = settings or EngineSettings()
         self._models = models
@@ -104,7 +110,8 @@ class Engine:
         self._library = library
         self._run_files = run_files
         self._crew = crew or crew_of()
-        self._runtime = runtime or InProcess(settings.max_concurrent_runs)
+        self._runtime = runtime or InProcess(settings.max_concurrent_runs, settings.max_runs_of_tenant)
+        self._chores = chores or {}
         self._draining = False
         self._alone = True
         conversations = Conversations(storage, tokenizer, settings.anonymous_ttl_hours)
@@ -124,12 +131,12 @@ class Engine:
         )
         self.lease = Lease(storage)
         self._sessions = Sessions(sandbox, files)
-        self._carrier = Carrier(self._context, self._leg_over)
+        self._carrier = Carrier(self._context, self._leg_over, self._offer)
         self._recovery = Recovery(
             stores,
             self.lease,
             self._carrier,
-            self._runtime.submit,
+            self._offer,
             [*_forgetters(storage, conversations, files), *forgetters],
         )
         self._claims = Claims(stores, self._reception, self.lease, self._recovery, self._carrier)
@@ -152,12 +159,14 @@ class Engine:
         return self._carrier.taken
 
     async def open(self, *, alone: bool = True) -> None:
-        """Take up what dead owners have left, and begin to sweep. `alone`: the store serves this process only."""
+        """Take up what dead owners have left, and begin to sweep. `alone`: the store serves this process only. Raises
+        `RuntimeFailed`."""
         self._alone = alone
         if not alone:
             self.lease.listen(self._broadcasts.hear)
         await self._sessions.start()
-        await self._runtime.start(self._claims.execute)
+        await self._runtime.open()
+        await self._runtime.start(self._execute)
         await self._recovery.start(alone=alone)
 
     async def drain(self, seconds: float) -> None:
@@ -173,6 +182,7 @@ class Engine:
     async def close(self) -> None:
         """End what programs have left behind, and release the lease. Call `drain` before."""
         await self._sessions.close()
+        await self._runtime.close()
         await self.lease.release()
 
     async def start(self, request: RunRequest, said: Sequence[StoredMessage] = ()) -> Run:
@@ -187,10 +197,12 @@ class Engine:
             [run] = await self.start_many(request, 1)
             return run
         self._refuse_if_draining()
+        await self._refuse_if_too_many_wait()
         if request.params.logprobs:
             self._refuse_unweighed(request)
         run = await self._claims.accept(request, said)
-        await self._runtime.submit(run.tenant, run.id)
+        if not await self._runtime.submit(Job("run", run.tenant, run.id)):
+            self._carrier.leave(run.id)
         return run
 
     async def start_many(self, request: RunRequest, count: int) -> tuple[Run, ...]:
@@ -200,11 +212,11 @@ class Engine:
         alone knows them. They stand or fall together: the first is not over before the others are, and the first that
         ends without an answer (it fails, it is cancelled) ends all others the same way. Raises what `start` raises.
         """
-        self._refuse_if_full(count)
+        self._refuse_if_full(request.tenant, count)
         if request.params.logprobs:
             self._refuse_unweighed(request)
         intake = await self._reception.receive(request)
-        self._refuse_if_full(count)
+        self._refuse_if_full(request.tenant, count)
         return self._carried(intake, count)
 
     async def follow(
@@ -337,14 +349,30 @@ class Engine:
         if self._draining:
             raise ShuttingDown("The server is shutting down. Try again in a moment.")
 
-    def _refuse_if_full(self, count: int) -> None:
+    def _refuse_if_full(self, tenant: str, count: int) -> None:
         self._refuse_if_draining()
-        most = self.settings.max_concurrent_runs
+        most, of_tenant = self.settings.max_concurrent_runs, self.settings.max_runs_of_tenant
+        most = min(most, of_tenant or most)
         if count > most:
             sentence = f"Invalid value for 'n': no more than {most} runs can be at work at once here."
             raise InvalidRequest(sentence, "n", "integer_above_max_value")
-        if self.running + count > most:
+        if self.running + count > self.settings.max_concurrent_runs:
             raise Overloaded("Too many runs are at work. Try again in a moment.")
+        if 0 < of_tenant < self._carrier.taken_by(tenant) + count:
+            raise Overloaded("Too many of your runs are at work. Try again when one of them has ended.")
+
+    async def _refuse_if_too_many_wait(self) -> None:
+        if 0 < self.settings.max_queued_runs <= await self._runtime.waiting():
+            raise Overloaded("Too many runs are waiting. Try again in a moment.", retry_after=5)
+
+    async def _execute(self, job: Job) -> None:
+        if job.kind == "run":
+            await self._claims.execute(job.tenant, job.id)
+        elif chore := self._chores.get(job.kind):
+            await chore(job)
+
+    async def _offer(self, tenant: str, run_id: str) -> None:
+        await self._runtime.offer(Job("run", tenant, run_id))
 
     def _refuse_unweighed(self, request: RunRequest) -> None:
         """Whoever can give the answer has to know the probabilities of its tokens."""

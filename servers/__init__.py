@@ -8,7 +8,8 @@ here, to have a server of their own, is loaded when they do.
   (the first thing wrong), `json_body`, `form`, `file_references`, `pages`; and answer with: `content`, `sse`, `errors`.
 - The application around them: `app`, `api`, `observation`, `cors`, `body`, `auth`, `idempotency` (with `recording`),
   `leaving`, `context`, `service`, `routing`.
-- Opened and run: `settings`, `options`, `mcp_config`, `backend`, `team`, `imports`, `server`, `serve`, `http_server`,
+- Opened and run: `settings`, `options`, `mcp_config`, `backend`, `team`, `imports`, `server`, `serve`, `fleet`,
+  `worker`, `http_server`,
   `protocol`, `mounting`, `logs`, `version`; by `openai_compat_server` or the command: `cli`, `commands`, `terminal/`.
 - For programs: `adapter` (on `calls`, `in_process`, `objects`), `blocking`, `types`, `clients/`; without a team
   `thread_manager`, `thread_storage`, `rooms`; what was kept elsewhere: `importing/`.

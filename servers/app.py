@@ -13,6 +13,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from graph.storage.port import Storage, StorageError
 from servers.auth import Authentication
 from servers.backend import Backend
 from servers.body import BodyLimit
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from graph.repeats import Repeats
     from servers.service import Service
 
-GRACE: Final = 30.0  # seconds that runs at work get when the server stops
+READY: Final = "/health/ready"
+PATIENCE: Final = 2.0  # seconds in which a storage that is there answers
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class App:
         self._api: ASGIApp | None = None
         self._opening: asyncio.Task[ASGIApp] | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._storage: Storage | None = None
         self._protocol = Router(lifespan=self.lifespan)
         self._idempotency = Idempotency(self._front, self._repeats)
         self._layers = self._wrap(self._idempotency)
@@ -76,8 +79,9 @@ class App:
         if self._opening is not None:
             await asyncio.shield(self._opening)
 
-    async def drain(self, seconds: float = GRACE) -> None:
-        """Take no more runs; return when those at work have ended, after `seconds` at the latest."""
+    async def drain(self, seconds: float | None = None) -> None:
+        """Take no more runs; return when those at work have ended, after `seconds` (`DRAIN_SECONDS`) at the latest."""
+        seconds = self._settings.drain_seconds if seconds is None else seconds
         if self._draining is None:
             self._draining = asyncio.create_task(self._backend.drain(seconds))
         await self._draining
@@ -93,10 +97,10 @@ class App:
 
     async def _open(self) -> ASGIApp:
         try:
-            storage = await self._backend.claim()
+            self._storage = await self._backend.claim()
         finally:
             self._claimed.set()
-        self._service = service = await self._backend.open(storage)
+        self._service = service = await self._backend.open(self._storage)
         self._api = await asyncio.to_thread(_build, service)
         return self._api
 
@@ -113,6 +117,8 @@ class App:
             await WebSocketClose()(scope, receive, send)
         elif route_path(scope) == "/health" and scope["method"] in ("GET", "HEAD"):
             await (await self._health())(scope, receive, send)
+        elif route_path(scope) == READY and scope["method"] in ("GET", "HEAD") and self._opening is not None:
+            await (await self._ready())(scope, receive, send)
         elif self._opening is None:
             await respond(unknown_route(scope["method"], scope["path"]))(scope, receive, send)
         else:
@@ -129,6 +135,21 @@ class App:
         if self._opening is not None and self._opening.done() and self._opening.exception():
             return respond(_unable())
         return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def _ready(self) -> Response:
+        """Whether a request that came now would be answered, and if not, why."""
+        if self._draining is not None:
+            return respond(_not_ready("The server is shutting down.", "shutting_down"))
+        if self._opening is None or not self._opening.done() or self._storage is None:
+            return respond(_not_ready("The server is starting.", "not_ready"))
+        if self._opening.exception():
+            return respond(_unable())
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._storage.get("", "health", "ready")
+        except (StorageError, TimeoutError):
+            return respond(_not_ready("The storage can't be reached.", "storage_unavailable"))
+        return Response(b'{"status":"ready"}', media_type="application/json")
 
     async def _loaded(self) -> ASGIApp:
         assert self._opening is not None
@@ -176,4 +197,8 @@ def _build(service: Service) -> ASGIApp:
 
 
 def _unable() -> ApiError:
-    return ApiError(503, "The server could not start; its log says why.", type=SERVER, code="not_ready")
+    return _not_ready("The server could not start; its log says why.", "not_ready")
+
+
+def _not_ready(message: str, code: str) -> ApiError:
+    return ApiError(503, message, type=SERVER, code=code)

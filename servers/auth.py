@@ -12,7 +12,7 @@ from servers.context import context_of, header, route_path
 from servers.errors import respond, unauthorized
 from servers.settings import ApiKey
 
-OPEN_PATHS = frozenset({"/", "/health", "/docs", "/redoc", "/openapi.json"})
+OPEN_PATHS = frozenset({"/", "/health", "/health/ready", "/docs", "/redoc", "/openapi.json"})
 
 
 class Authentication:

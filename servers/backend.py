@@ -9,9 +9,10 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from graph.runtime import IN_PROCESS, Job, Runtime, RuntimeFailed, open_runtime, runtime_of
 from graph.storage import Storage, StorageError, UnknownScheme, index_folder, open_storage
 from servers.imports import check_names, without_collections
-from servers.settings import BadSettings, Settings, revealed, variable
+from servers.settings import BadSettings, Settings, revealed, variable, without_password
 from servers.team import Team, tool_settings
 
 if TYPE_CHECKING:
@@ -55,10 +56,13 @@ class Backend:
         self._engine: Engine | None = None
         self._knowledge: Knowledge | None = None
         self._mcp: Host | None = None
+        self._runtime: Runtime | None = None
 
     async def claim(self) -> Storage:
         """Open the storage and, for a server, make sure that it is ours. Raises `BadSettings` or `StartFailed`."""
-        storage = _storage(self._settings)
+        storage = storage_of(self._settings)
+        if self._alone:
+            self._runtime = _runtime(self._settings, storage)
         try:
             await storage.open(claim=self._alone)
         except StorageError as error:
@@ -183,13 +187,14 @@ class Backend:
             run_files=partial(knowledge.of_run, window=s.max_context_tokens),
             sandbox=tools.sandbox,
             forgetters=[knowledge.stores.forget],
+            runtime=self._runtime,
+            chores={"ingest": knowledge.wake},
         )
         self._closers.push_async_callback(engine.close)
         self._engine, self._mcp = engine, Host(engine, crew, s)
         self._closers.push_async_callback(self._mcp.close)
         if self._alone:
-            await engine.open(alone=not storage.shared)
-            knowledge.start(engine.lease)
+            await self._begin(storage, engine, knowledge)
         names = routing(s, models.find, crew.names)
         files = Files(storage)
         return Service(
@@ -207,6 +212,18 @@ class Backend:
             Repeats(storage, engine.lease),
         )
 
+    async def _begin(self, storage: Storage, engine: Engine, knowledge: Knowledge) -> None:
+        """Take up what there is to do in the background."""
+        assert self._runtime is not None
+        try:
+            await engine.open(alone=not storage.shared)
+        except RuntimeFailed as error:
+            raise StartFailed(f"{variable('runtime_url')}: {error}") from error
+        if self._settings.worker:
+            knowledge.start(engine.lease)
+        else:
+            knowledge.leave(partial(self._runtime.offer, Job("ingest", "", "")))
+
 
 def _load() -> None:
     """Import what the first request needs, and look whether it is ours. Runs in a thread, beside the event loop."""
@@ -216,13 +233,43 @@ def _load() -> None:
         check_names()
 
 
-def _storage(settings: Settings) -> Storage:
+def refuse_alone(settings: Settings, wanted: str) -> None:
+    """Raise `BadSettings` where the configured storage serves one process alone. `wanted` is what can't be had then."""
+    if not storage_of(settings).shared:
+        raise BadSettings(
+            f"{wanted}: one process alone serves {without_password(settings.storage_url)}. Set "
+            f"{variable('storage_url')} to a database that processes share."
+        )
+
+
+def storage_of(settings: Settings) -> Storage:
+    """The storage that is configured, to be opened. Raises `BadSettings` or `StartFailed`."""
     try:
         return open_storage(settings.storage_url, settings.blob_url)
     except UnknownScheme as error:
         raise BadSettings(f"{variable('storage_url')}: {error}") from error
     except StorageError as error:
         raise StartFailed(f"{variable('storage_url')}: {error}") from error
+
+
+def _runtime(settings: Settings, storage: Storage) -> Runtime:
+    """The runtime that is configured, or fits the storage."""
+    configured = settings.runtime_url
+    url = configured or runtime_of(settings.storage_url)
+    alone = url.startswith(f"{IN_PROCESS}://")
+    if not (storage.shared or alone):
+        raise BadSettings(
+            f"{variable('runtime_url')}: {without_password(url)} is for processes that share a storage, and one alone "
+            f"serves {without_password(settings.storage_url)}"
+        )
+    if alone and not settings.worker:
+        raise BadSettings(
+            f"{variable('worker')}: nobody would carry runs: they wait in no queue ({variable('runtime_url')})"
+        )
+    try:
+        return open_runtime(url, settings.max_concurrent_runs, settings.max_runs_of_tenant, works=settings.worker)
+    except RuntimeFailed as error:
+        raise BadSettings(f"{variable('runtime_url')}: {error}") from error
 
 
 def _engine_settings(settings: Settings) -> EngineSettings:
@@ -233,6 +280,8 @@ def _engine_settings(settings: Settings) -> EngineSettings:
         run_timeout=settings.run_timeout,
         agent_timeout=settings.agent_timeout,
         max_concurrent_runs=settings.max_concurrent_runs,
+        max_runs_of_tenant=settings.max_runs_of_tenant,
+        max_queued_runs=settings.max_queued_runs,
         max_context_tokens=settings.max_context_tokens,
         stream_progress=settings.stream_progress,
         anonymous_ttl_hours=settings.anonymous_ttl_hours,

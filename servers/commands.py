@@ -26,11 +26,24 @@ commands = typer.Typer(
 def serve(
     host: Annotated[str | None, typer.Option(help="Where to listen; else OPENAI_COMPAT_HOST, else 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Else OPENAI_COMPAT_PORT, else PORT, else 8001.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="So many processes, on a storage that they share.")] = 1,
+    worker: Annotated[
+        bool | None, typer.Option("--worker/--no-worker", help="Carry runs too, or leave them to workers; else WORKER.")
+    ] = None,
 ) -> None:
     """Serve the API until SIGTERM."""
     with without_collections():
-        configured = settings.load(host=host, port=port)
+        configured = settings.load(host=host, port=port, worker=worker)
         from servers.serve import serve as run
+    raise typer.Exit(run(configured, workers))
+
+
+@commands.command()
+def worker() -> None:
+    """Carry runs and read files that servers on the same storage have accepted, until SIGTERM."""
+    with without_collections():
+        configured = settings.load(worker=True)
+        from servers.worker import work as run
     raise typer.Exit(run(configured))
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from uvicorn.config import Config
 from uvicorn.server import Server
 
-from servers.app import GRACE, App
+from servers.app import App
 from servers.protocol import Protocol
 
 BACKLOG: Final = 4096
@@ -33,10 +33,11 @@ def address(host: str, port: int) -> str:
 
 
 class HttpServer(Server):
-    """uvicorn around the application. When it shuts down, runs are drained beside the connections."""
+    """uvicorn around the application. When it shuts down, runs are drained beside the connections: they have `grace`
+    seconds."""
 
-    def __init__(self, app: App, *, lifespan: Literal["on", "off"] = "on") -> None:
-        super().__init__(_config(app, lifespan))
+    def __init__(self, app: App, grace: float, *, lifespan: Literal["on", "off"] = "on") -> None:
+        super().__init__(_config(app, grace, lifespan))
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -49,8 +50,8 @@ class HttpServer(Server):
 class EmbeddedServer(HttpServer):
     """For an application that is open already, on a loop that has other work too. Signals are not its business."""
 
-    def __init__(self, app: App) -> None:
-        super().__init__(app, lifespan="off")
+    def __init__(self, app: App, grace: float) -> None:
+        super().__init__(app, grace, lifespan="off")
         self._ready = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
 
@@ -82,7 +83,7 @@ class EmbeddedServer(HttpServer):
         yield
 
 
-def _config(app: App, lifespan: Literal["on", "off"]) -> Config:
+def _config(app: App, grace: float, lifespan: Literal["on", "off"]) -> Config:
     return Config(
         app,
         http=Protocol,
@@ -94,7 +95,7 @@ def _config(app: App, lifespan: Literal["on", "off"]) -> Config:
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=_graceful(GRACE),
+        timeout_graceful_shutdown=_graceful(grace),
     )
 
 

@@ -45,6 +45,11 @@ class Options(TypedDict, total=False):
     run_timeout: float
     agent_timeout: float
     max_concurrent_runs: int
+    max_runs_of_tenant: int
+    max_queued_runs: int
+    drain_seconds: float
+    runtime_url: str
+    worker: bool
     stream_progress: bool
     library_path: str | Path
     search_provider: str

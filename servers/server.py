@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from agents.agent import Agent
 from agents.tools import tool_names
 from servers.adapter import OpenAIAdapter
-from servers.app import GRACE, App
+from servers.app import App
 from servers.backend import Backend, StartFailed
 from servers.context import DEFAULT_TENANT
 from servers.errors import SERVER, ApiError, respond
@@ -71,19 +71,20 @@ class OpenAIServer:
             listener = await asyncio.to_thread(listen, self.settings.host, self.settings.port)
             stack.enter_context(listener)
             app = await stack.enter_async_context(self._opened())
-            server = EmbeddedServer(app)
+            server = EmbeddedServer(app, self.settings.drain_seconds)
             stack.push_async_callback(server.end)
             await server.begin(listener)
             self._port = listener.getsockname()[1]
             self._running = server, stack.pop_all()
 
-    async def stop(self, seconds: float = GRACE) -> None:
-        """Take no more requests, give runs at work so many seconds to end, and close everything. Nothing happens where it
+    async def stop(self, seconds: float | None = None) -> None:
+        """Take no more requests, give runs at work so many seconds to end (`drain_seconds`), and close everything. Nothing happens where it
         is not running. It can be started again."""
         async with self._changing:
             running, self._running, self._port = self._running, None, None
             if running is not None and self._app is not None:
                 server, open_things = running
+                seconds = self.settings.drain_seconds if seconds is None else seconds
                 server.wait_for_runs(seconds)
                 await asyncio.gather(self._app.drain(seconds), open_things.aclose())
 

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     run_timeout: float = Field(600, validation_alias="RUN_TIMEOUT_SECONDS", gt=0, le=10_000_000)
     agent_timeout: float = Field(120, validation_alias="AGENT_TIMEOUT_SECONDS", gt=0, le=10_000_000)
     max_concurrent_runs: int = Field(2000, validation_alias="MAX_CONCURRENT_RUNS", ge=1)
+    max_runs_of_tenant: int = Field(0, validation_alias="MAX_CONCURRENT_RUNS_PER_TENANT", ge=0)
+    max_queued_runs: int = Field(0, validation_alias="MAX_QUEUED_RUNS", ge=0)
+    drain_seconds: float = Field(30, validation_alias="DRAIN_SECONDS", ge=0, le=10_000_000)
+    runtime_url: str | None = Field(None, validation_alias="RUNTIME_URL")
+    worker: bool = Field(True, validation_alias="WORKER")
     stream_progress: bool = Field(False, validation_alias="STREAM_PROGRESS")
 
     library_path: Path | None = Field(None, validation_alias="LIBRARY_PATH")

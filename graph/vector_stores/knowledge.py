@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from graph.files import Files
@@ -43,6 +45,7 @@ class Knowledge:
         self._token_model = token_model
         self._limits = limits
         self._ingestion: Ingestion | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self.stores.on_gone = self._index.forget
         self.searches = Searches(self.stores, self._index, self._embedder)
 
@@ -55,6 +58,14 @@ class Knowledge:
         self._ingestion = self._reading(lease)
         self._ingestion.start()
 
+    def leave(self, offer: Callable[[], Awaitable[None]]) -> None:
+        """Leave the reading to others: `offer` is called when something is put into stores."""
+        self._leaving = asyncio.create_task(self._leave(offer))
+
+    async def wake(self, _: object) -> None:
+        """Look for what is to be read now, where this process reads."""
+        self.stores.arrived.set()
+
     async def drain(self, lease: Lease, tenant: str | None = None) -> None:
         """Read here and now all that waits to be read, of a tenant or of all."""
         reading = self._reading(lease)
@@ -65,12 +76,21 @@ class Knowledge:
 
     async def stop(self) -> None:
         """Read no more; what is half read is given back."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+            await asyncio.wait([self._leaving])
         if self._ingestion is not None:
             await self._ingestion.stop()
 
     async def close(self) -> None:
         await self.stop()
         await self._index.close()
+
+    async def _leave(self, offer: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self.stores.arrived.wait()
+            self.stores.arrived.clear()
+            await offer()
 
     def _reading(self, lease: Lease) -> Ingestion:
         return Ingestion(self.stores, self._files, lease, self._embedder, self._token_model, self._limits)

@@ -40,7 +40,8 @@ class PostgresGround:
         try:
             yield f"{url}{'&' if urlsplit(url).query else '?'}schema={schema}&pool_size=4"
         finally:
-            execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+            for each in (schema, f"{schema}_queue"):  # which runs wait in
+                execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(each)))
 
 
 def execute(statement: sql.Composed | sql.SQL, *values: object) -> list[tuple[Any, ...]]:

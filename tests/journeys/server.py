@@ -92,6 +92,10 @@ class Server:
             there = self._logged.wait_for(lambda: any(part in line for line in self._log), LONGEST)
         assert there, self.log
 
+    def signal(self, number: int, pid: int | None = None) -> None:
+        """Send a signal to it, or to another process of its."""
+        os.kill(pid or self.pid, number)
+
     def exit_code(self) -> int:
         """Wait for its end."""
         assert self._process is not None

@@ -113,6 +113,7 @@ class ScriptedBackend(Backend):
         super().__init__(settings)
         self.engine = engine
         self.claims, self.opens = claims, opens
+        self.storage = open_storage("memory://")
         self.may_claim, self.may_open = asyncio.Event(), asyncio.Event()
         self.may_claim.set()
         self.may_open.set()
@@ -122,7 +123,7 @@ class ScriptedBackend(Backend):
         await self.may_claim.wait()
         if self.claims:
             raise self.claims
-        return open_storage("memory://")
+        return self.storage
 
     async def open(self, storage: Storage) -> Service:
         await self.may_open.wait()

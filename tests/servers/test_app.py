@@ -12,6 +12,7 @@ import pytest
 from servers.app import App, create_app
 from servers.backend import StartFailed
 from servers.settings import BadSettings
+from tests.graph.stores import Unsteady
 from tests.servers.asgi import Connection, ask
 from tests.servers.conftest import Configure, Serve
 from tests.servers.doubles import ScriptedBackend, ScriptedEngine
@@ -82,6 +83,39 @@ async def test_at_the_end_runs_are_drained_before_everything_is_closed(configure
         assert not backend.closed
     assert backend.engine.drained == [7], "once is enough"
     assert backend.closed
+
+
+async def test_ready_says_why_it_is_not(configure: Configure) -> None:
+    async with held(configure) as (app, backend):
+        backend.storage = storage = Unsteady()
+        backend.may_claim.set()
+        await ask(app, "GET", "/health")
+        assert await readiness(app) == (503, "not_ready")
+        backend.may_open.set()
+        await app.opened()
+        assert await readiness(app) == (200, None)
+        storage.away = True
+        assert await readiness(app) == (503, "storage_unavailable")
+        storage.away = False
+        assert await readiness(app) == (200, None)
+        await app.drain(0)
+        assert await readiness(app) == (503, "shutting_down")
+        assert (await ask(app, "GET", "/health")).status == 200
+
+
+async def test_what_could_not_open_is_not_ready(configure: Configure) -> None:
+    async with held(configure, opens=BadSettings("bad")) as (app, backend):
+        backend.may_claim.set()
+        backend.may_open.set()
+        with pytest.raises(BadSettings):
+            await app.opened()
+        assert await readiness(app) == (503, "not_ready")
+
+
+async def readiness(app: App) -> tuple[int, str | None]:
+    """The status, and the reason where there is one."""
+    answer = await ask(app, "GET", "/health/ready")
+    return answer.status, None if answer.status == 200 else answer.error["code"]
 
 
 async def test_switched_off(configure: Configure) -> None:
