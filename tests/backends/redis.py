@@ -41,5 +41,6 @@ def _answers() -> bool:
 
 def _clear(prefix: str) -> None:
     with Redis.from_url(URL) as redis:
-        for key in redis.scan_iter(match=f"{prefix}:*", count=1000):
-            redis.unlink(key)
+        for match in (f"{prefix}:*", f"streaq:{prefix}-queue*"):  # the store, and where runs wait
+            for key in redis.scan_iter(match=match, count=1000):
+                redis.unlink(key)

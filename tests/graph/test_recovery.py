@@ -17,6 +17,7 @@ from graph.intake import Output
 from graph.journal import Position
 from graph.run import Run
 from graph.storage.port import Append, Delete, Put, Storage, StorageUnavailable, Write
+from graph.watch import Watch
 from tests.graph.doubles import Gate, Script, call, delegate, final, say
 from tests.graph.house import TENANT, WEATHER, House, every_store, house, names, text_of
 from tests.graph.stores import Unsteady
@@ -247,17 +248,34 @@ async def test_the_sweep_expires_what_waits(store: str, monkeypatch: pytest.Monk
 
 
 async def test_the_sweep_takes_over_from_an_owner_whose_lease_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recovery, "SWEEP_EVERY", 0.005)
+    monkeypatch.setattr(recovery, "SWEEP_EVERY", 3600)
+    monkeypatch.setattr(recovery, "WATCH", 0.1)
     monkeypatch.setattr(lease, "RENEW_EVERY", 3600)
     monkeypatch.setattr(lease, "DEAD_AFTER", 0.2)
     hanging, storage = Gate(), Unsteady()
     async with house(Script(supervisor=[[hanging]]), store=storage, alone=False) as dead:
         run = await dead.start("Go", durable=True)
         await hanging.reached.wait()
+        monkeypatch.setattr(recovery, "SWEEP_EVERY", 0.005)
         monkeypatch.setattr(lease, "DEAD_AFTER", 3600)
         async with house(Script(supervisor=[say("Done.")]), store=storage, alone=False) as here:
             ended = await here.engine.finished(TENANT, run.id)
             assert (ended.status, ended.fence, ended.attempts) == ("completed", 2, 1)
+
+
+async def test_of_those_that_share_a_store_one_keeps_watch_until_it_leaves() -> None:
+    storage = Unsteady()
+    await storage.open()
+    one, other = Watch(storage, "one", 3600), Watch(storage, "other", 3600)
+    assert await one.mine()
+    assert not await other.mine()
+    assert await one.mine()
+    await other.leave()
+    assert not await other.mine()
+    await one.leave()
+    assert await other.mine()
+    assert await Watch(storage, "other", -1).mine()  # it is over as soon as it has begun
+    assert await one.mine()
 
 
 async def test_a_living_owner_keeps_its_runs() -> None:
