@@ -29,9 +29,14 @@ class _Piece(NamedTuple):
 
 def split(text: str, count: Callable[[str], int], chunking: Chunking) -> Iterator[Span]:
     """The chunks of a text in order. A chunk begins with the sentences at the end of the one before that have `overlap`
-    tokens at most. Sentences that are longer than a chunk are cut."""
+    tokens at most. Sentences that are longer than a chunk are cut, and so is the text where there is nothing but white space
+    for longer than that."""
     window, tokens = deque[_Piece](), 0
     for piece in _pieces(text, count, chunking.size):
+        if window and piece.start > window[-1].end:
+            yield _span(text, window[0].start, window[-1].end)
+            window.clear()
+            tokens = 0
         if window and tokens + piece.tokens > chunking.size:
             yield _span(text, window[0].start, window[-1].end)
             while window and (tokens > chunking.overlap or tokens + piece.tokens > chunking.size):

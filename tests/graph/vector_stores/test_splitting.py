@@ -61,3 +61,9 @@ def test_texts_without_pauses(text: str) -> None:
 def test_a_short_text_is_one_chunk() -> None:
     assert list(split(" Hello. World. ", COUNT, Chunking())) == [(1, 14)]
     assert list(split(" \n ", COUNT, Chunking())) == []
+
+
+def test_a_chunk_does_not_reach_over_a_void() -> None:
+    text = f"Here it begins.{' ' * 200_000}There it goes on."
+    spans = list(split(text, COUNT, Chunking(100, 50)))
+    assert [text[start:end] for start, end in spans] == ["Here it begins.", "There it goes on."]
