@@ -12,6 +12,7 @@ from agents.tools.sandbox.port import DATA
 from graph.items import Annotation
 
 _LINK: Final = re.compile(f"sandbox:{re.escape(DATA)}/")  # then the name of a file
+_LONGER: Final = re.compile(r"[._-]*[A-Za-z0-9]|/")  # behind a name: it is another file's
 
 
 class Links:
@@ -42,9 +43,14 @@ class Links:
         longest_first = sorted(names, key=len, reverse=True)
         found = []
         for match in _LINK.finditer(text):
-            name = next((name for name in longest_first if text.startswith(name, match.end())), None)
+            name = next((name for name in longest_first if _is_at(name, text, match.end())), None)
             if name is not None:
                 end = match.end() + len(name)
                 source = Source(names[name].name, file_id=names[name].file_id)
                 found.append(Annotation(match.start(), end, text[match.start() : end], source, path=True))
         return found
+
+
+def _is_at(name: str, text: str, place: int) -> bool:
+    """Whether this name stands there, and not a longer one that begins with it."""
+    return text.startswith(name, place) and not _LONGER.match(text, place + len(name))

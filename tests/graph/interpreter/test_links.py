@@ -24,6 +24,13 @@ def test_links_are_found_where_they_stand() -> None:
     assert found("sandbox:/mnt/data/a.csv") == []
 
 
+def test_the_name_of_another_file_may_begin_like_one_of_these() -> None:
+    for other in ("a.csvx", "a.csv.gz", "a.csv_2", "a.csv-old.csv", "a.csv/b"):
+        assert found(f"sandbox:/mnt/data/{other}", "a.csv") == []
+    for end in (")", ".", ". Then", "。", "を", "?", "`", "**", "...", "_"):
+        assert found(f"sandbox:/mnt/data/a.csv{end}", "a.csv") == [("sandbox:/mnt/data/a.csv", "file-a.csv")]
+
+
 def test_the_newest_of_a_name_is_meant() -> None:
     links = Links([Made("file-1", "a.png", image=True)])
     links.know(Made("file-2", "a.png", image=True))
