@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -41,7 +42,8 @@ _CODES = {
 
 def by_type(value: Any) -> str | None:
     """The tag of an object in a union that its `type` decides. Tags stand in the place of an error, where no client
-    would understand them: they begin with `~`, and are taken out again."""
+    would understand them: they begin with `~`, and are taken out again. One may name several types, as `~and|or`; `~word`
+    is no object."""
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)  # read, or written again
     return f"~{kind}" if isinstance(kind, str) else None
 
@@ -88,16 +90,24 @@ def _unknown_type(error: ErrorDetails, param: str) -> BadRequest:
         return BadRequest(
             f"Invalid type for '{param}': expected an object, but got {got} instead.", param, "invalid_type"
         )
-    expected = error.get("ctx", {}).get("expected_tags", "").replace("~", "")
-    missing = "type" not in error["input"]
-    if missing:
-        return BadRequest(f"Missing required parameter: '{param}.type'.", f"{param}.type", "missing_required_parameter")
+    param = f"{param}.type"
+    if "type" not in error["input"]:
+        return BadRequest(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
     kind = error["input"]["type"]
+    if not isinstance(kind, str):
+        got = _json_type(kind)
+        return BadRequest(
+            f"Invalid type for '{param}': expected a string, but got {got} instead.", param, "invalid_type"
+        )
     return BadRequest(
-        f"Invalid value for '{param}.type': {kind!r:.100}. Supported values are: {expected}.",
-        f"{param}.type",
-        "invalid_value",
+        f"Invalid value for '{param}': {kind!r:.100}. Supported values are: {_types(error)}.", param, "invalid_value"
     )
+
+
+def _types(error: ErrorDetails) -> str:
+    """The types that an object may have, as its union's tags name them."""
+    tags = re.findall(r"~([\w|-]+)", error.get("ctx", {}).get("expected_tags", ""))
+    return ", ".join(f"'{kind}'" for tag in tags if tag != "word" for kind in tag.split("|"))
 
 
 def _sentence(error: ErrorDetails) -> str:

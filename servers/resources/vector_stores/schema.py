@@ -128,12 +128,13 @@ class CompoundFilter(Wire):
 
 def _filter_kind(value: Any) -> str | None:
     kind = by_type(value)
-    return "~and" if kind in ("~and", "~or") else "~eq" if kind and kind[1:] in _COMPARISONS else kind
+    return next((tag for tag in (_COMPARING, _COMPOUND) if kind and kind[1:] in tag[1:].split("|")), kind)
 
 
-_COMPARISONS: Final = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin")
+_COMPARING: Final = "~eq|ne|gt|gte|lt|lte|in|nin"
+_COMPOUND: Final = "~and|or"
 AnyFilter = Annotated[
-    Annotated[ComparisonFilter, Tag("~eq")] | Annotated[CompoundFilter, Tag("~and")], Discriminator(_filter_kind)
+    Annotated[ComparisonFilter, Tag(_COMPARING)] | Annotated[CompoundFilter, Tag(_COMPOUND)], Discriminator(_filter_kind)
 ]
 
 
