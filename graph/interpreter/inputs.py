@@ -44,14 +44,18 @@ class Inputs:
 
     @property
     def told(self) -> str:
-        """The names, for a model to read; empty where there is nothing to say."""
-        told = ", ".join(each.name for each in self.files)
+        """The names, for a model to read, in quotation marks where they have commas or brackets; empty where there is nothing to say."""
+        told = ", ".join(_quoted(each.name) for each in self.files)
         if self.left_out:
             limits = f"at most {MOST_FILES} files with {MOST_BYTES // MB} MB together can be there"
             told += f" ({', '.join(self.left_out)} left out: {limits})"
         if self.gone:
             told += f" (no longer there: {', '.join(self.gone)})"
         return told.strip()
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if "," in name or "(" in name else name  # it has no quotation marks of its own
 
 
 def inputs_of(wanted: CodeInterpreter | None, prompt: Sequence[Message]) -> Inputs:

@@ -25,9 +25,9 @@ RESULT = "result.csv"
 # (name, words that ask for it, Python on `values`)
 _STATISTICS: Sequence[tuple[str, str, str]] = (
     ("count", "count many quanti viele", "len(values)"),
-    ("sum", "sum total somma totale summe gesamt", "sum(values)"),
-    ("mean", "mean average media durchschnitt mittelwert", "sum(values) / len(values)"),
-    ("median", "median mediana", "(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2"),
+    ("sum", "sum total somma totale summe gesamt somme suma soma сумма 合計 合计 总和 総和", "sum(values)"),
+    ("mean", "mean average avg media medio durchschnitt durchschnittlich durchschnittliche durchschnittlichen durchschnittlicher durchschnittliches mittelwert mittlere mittleren mittlerer mittleres moyenne promedio média gemiddelde среднее 平均 均值", "sum(values) / len(values)"),
+    ("median", "median mediana médiane", "(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2"),
     ("minimum", "minimum min minimo smallest lowest", "ordered[0]"),
     ("maximum", "maximum max massimo largest highest", "ordered[-1]"),
     ("standard deviation", "deviation variance", "(sum((v - sum(values) / len(values)) ** 2 for v in values) / len(values)) ** 0.5"),

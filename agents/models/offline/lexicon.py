@@ -51,7 +51,9 @@ STATISTIC = word_set("""
     mean average median sum total percent percentage trend growth increase decrease difference ratio statistics
     minimum maximum min max deviation variance factorial sqrt root count
     media mediana somma totale percentuale tendenza crescita aumento differenza minimo massimo radice fattoriale
-    durchschnitt mittelwert summe prozent wachstum unterschied gesamt wurzel fakultät
+    avg medio durchschnitt durchschnittlich durchschnittliche durchschnittlichen durchschnittlicher durchschnittliches
+    mittelwert mittlere mittleren mittlerer mittleres summe prozent wachstum unterschied gesamt wurzel fakultät
+    moyenne médiane somme promedio suma média soma gemiddelde среднее сумма 平均 均值 合計 合计 总和 総和
 """)
 
 # Words that ask for a result as a file.

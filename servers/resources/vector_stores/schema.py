@@ -134,7 +134,8 @@ def _filter_kind(value: Any) -> str | None:
 _COMPARING: Final = "~eq|ne|gt|gte|lt|lte|in|nin"
 _COMPOUND: Final = "~and|or"
 AnyFilter = Annotated[
-    Annotated[ComparisonFilter, Tag(_COMPARING)] | Annotated[CompoundFilter, Tag(_COMPOUND)], Discriminator(_filter_kind)
+    Annotated[ComparisonFilter, Tag(_COMPARING)] | Annotated[CompoundFilter, Tag(_COMPOUND)],
+    Discriminator(_filter_kind),
 ]
 
 

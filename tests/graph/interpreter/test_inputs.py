@@ -8,7 +8,16 @@ import pytest
 
 from agents.models.port import FilePart, Message, TextPart
 from agents.tools.port import Made
-from graph.interpreter.inputs import LONGEST_NAME, MOST_BYTES, MOST_FILES, inputs_of, safe_name, with_made
+from graph.interpreter.inputs import (
+    LONGEST_NAME,
+    MOST_BYTES,
+    MOST_FILES,
+    Input,
+    Inputs,
+    inputs_of,
+    safe_name,
+    with_made,
+)
 from graph.request import CodeFile, CodeInterpreter
 
 
@@ -46,6 +55,11 @@ def test_the_files_of_messages_are_there() -> None:
     found = inputs_of(None, [said, Message("user", "Go on."), said])
     assert [each.name for each in found.files] == ["a.csv", "file"]
     assert inputs_of(None, [Message("user", "Go on.")]).told == ""
+
+
+def test_names_are_told_apart() -> None:
+    told = Inputs(tuple(Input(name, 1) for name in ("a, b.csv", "c (1).csv", "d e.csv")), gone=("f (2).csv",)).told
+    assert told == '"a, b.csv", "c (1).csv", d e.csv (no longer there: f (2).csv)'
 
 
 def test_the_newest_are_taken_where_there_are_too_many() -> None:

@@ -271,7 +271,10 @@ async def test_what_can_not_be(app: App) -> None:
     for body, param in [*SEARCHES, ({"query": "x", "filters": deep}, "filters")]:
         refused = await at(app, "POST", f"/vector_stores/{store}/search", json=body)
         assert (refused.status, refused.error["param"]) == (400, param), refused.body
-    for kind, message in (("like", "Supported values are: 'eq', 'ne', 'gt',"), (["eq"], "expected a string, but got an array")):
+    for kind, message in (
+        ("like", "Supported values are: 'eq', 'ne', 'gt',"),
+        (["eq"], "expected a string, but got an array"),
+    ):
         body = {"query": "x", "filters": {"type": kind, "key": "a", "value": 1}}
         refused = await at(app, "POST", f"/vector_stores/{store}/search", json=body)
         assert message in refused.error["message"]
