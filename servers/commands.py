@@ -42,7 +42,7 @@ def serve(
 def worker() -> None:
     """Carry runs and read files that servers on the same storage have accepted, until SIGTERM."""
     with without_collections():
-        configured = settings.load(worker=True)
+        configured = settings.listening_nowhere(worker=True)
         from servers.worker import work as run
     raise typer.Exit(run(configured))
 
@@ -57,7 +57,7 @@ def chat(
 ) -> None:
     """Ask the team a question, in a process of its own on the same storage."""
     with without_collections():
-        configured = settings.load()
+        configured = settings.listening_nowhere()
         from servers import logs
         from servers.terminal.chat import Question
         from servers.terminal.chat import chat as ask
@@ -77,7 +77,7 @@ def import_(
 ) -> None:
     """Keep assistants, threads, messages and files of another service, with their ids."""
     with without_collections():
-        configured = settings.load()
+        configured = settings.listening_nowhere()
         from servers import logs
         from servers.terminal.importing import import_dump
     logs.configure(configured.log_format, "warning")
@@ -93,7 +93,7 @@ def add(path: Annotated[Path, typer.Argument(help="A file, or a folder.", exists
     """Add documents, or add them anew where they have changed. A server need not be stopped."""
     from servers.terminal import library as work
 
-    raise typer.Exit(work.add(settings.load(), path))
+    raise typer.Exit(work.add(settings.listening_nowhere(), path))
 
 
 @library.command("list")
@@ -101,7 +101,7 @@ def show() -> None:
     """List the documents that were added."""
     from servers.terminal import library as work
 
-    raise typer.Exit(work.show(settings.load()))
+    raise typer.Exit(work.show(settings.listening_nowhere()))
 
 
 @library.command()
@@ -109,7 +109,7 @@ def remove(names: Annotated[list[str], typer.Argument(help="Documents, as `list`
     """Remove documents."""
     from servers.terminal import library as work
 
-    raise typer.Exit(work.remove(settings.load(), names))
+    raise typer.Exit(work.remove(settings.listening_nowhere(), names))
 
 
 @commands.command()
@@ -118,7 +118,7 @@ def migrate() -> None:
     from graph.storage import StorageError
     from graph.storage import migrate as migrate_storage
 
-    url = settings.load().storage_url
+    url = settings.listening_nowhere().storage_url
     try:
         before, after = asyncio.run(migrate_storage(url))
     except StorageError as error:
@@ -142,7 +142,7 @@ def copy(
     ] = None,
 ) -> None:
     """Copy everything of one storage into another, and compare. Called again, it goes on where it broke off."""
-    configured = settings.load()
+    configured = settings.listening_nowhere()
     from servers import logs
     from servers.terminal.storage import copy_storage
 

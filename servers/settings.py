@@ -236,6 +236,11 @@ def load(**overrides: Any) -> Settings:
     return _made(Settings, overrides)
 
 
+def listening_nowhere(**overrides: Any) -> Settings:
+    """What `load` gives, for a command that no client can reach, whatever address the servers beside it have."""
+    return load(host="127.0.0.1", **overrides)
+
+
 def embedded(base: Settings | None = None, **options: Any) -> Settings:
     """The settings of a server inside an application. `options` are fields by name and win over what `base` was given;
     None is no option. Raises `BadSettings`, and `TypeError` for an option that there is not."""

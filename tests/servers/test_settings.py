@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from servers import settings
-from servers.settings import BadSettings, ModelAlias, Settings, load, without_password
+from servers.settings import BadSettings, ModelAlias, Settings, listening_nowhere, load, without_password
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
@@ -246,3 +246,10 @@ def test_the_example_lists_what_has_an_effect(monkeypatch: pytest.MonkeyPatch) -
 
 def _defaults() -> Any:
     return Settings.model_construct()
+
+
+def test_a_command_that_listens_nowhere_asks_for_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_COMPAT_HOST", "0.0.0.0")
+    with pytest.raises(BadSettings, match="OPENAI_COMPAT_HOST"):
+        load()
+    assert listening_nowhere(worker=True).worker
