@@ -282,13 +282,18 @@ def without_password(url: str) -> str:
     return re.sub(r"([?&](?:key|password)=)[^&]*", r"\1***", re.sub(r"(?<=://)([^/@]*)@", "***@", url))
 
 
+def cosmos_url(endpoint: str, key: str, database: str) -> str:
+    """The storage in a database of an account, `https://...`. One that is spoken to without TLS is an emulator."""
+    scheme, _, address = endpoint.partition("://")
+    emulator = "&emulator=true" if scheme == "http" else ""
+    return f"cosmos://{address.rstrip('/')}/{quote(database, safe='')}?key={quote(key, safe='')}{emulator}"
+
+
 def _chosen_storage(given: Mapping[str, Any]) -> str:
     """The storage of who sets no STORAGE_URL."""
     endpoint, key = given.get("cosmos_endpoint"), revealed(given.get("cosmos_key"))
     if given.get("database_provider") == "cosmos" and endpoint and key:
-        scheme, _, address = endpoint.partition("://")
-        emulator = "&emulator=true" if scheme == "http" else ""
-        return f"cosmos://{address.rstrip('/')}/{quote(given['cosmos_database'], safe='')}?key={quote(key, safe='')}{emulator}"
+        return cosmos_url(endpoint, key, given["cosmos_database"])
     chosen = given.get("redis_url") if given.get("database_provider") == "redis" else None
     return revealed(chosen) or DEFAULT_STORAGE
 

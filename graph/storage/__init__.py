@@ -36,6 +36,7 @@ SCHEMES: Mapping[str, str] = {
     "sqlite": "graph.storage.sqlite:SqliteStorage",
     "cosmos": "graph.storage.cosmos:CosmosStorage",
     "postgresql": "graph.storage.postgres:PostgresStorage",
+    "postgres": "graph.storage.postgres:PostgresStorage",
 }
 
 

@@ -30,7 +30,7 @@ GROUNDS: Mapping[str, Ground] = {
     "cosmos": CosmosGround(),
     "postgresql": PostgresGround(),
 }
-assert GROUNDS.keys() == SCHEMES.keys() - {"rediss"}  # redis, by TLS
+assert GROUNDS.keys() == SCHEMES.keys() - {"rediss", "postgres"}  # other names of the same
 
 DEFAULT: Final = "sqlite"
 CHOSEN: Final = os.environ.get("CORTEX_TEST_STORAGE", DEFAULT)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
 
+from graph.storage import StorageError
 from servers import ApiError, ThreadManager, create_openai_adapter, create_thread_storage
 from servers.objects import WireObject
+from tests.backends import GROUNDS, empty
 from tests.servers.openai_schema import check
 
 
@@ -128,18 +131,74 @@ def test_without_awaiting() -> None:
         assert manager.get_messages_for_llm(thread.id) == [{"role": "user", "content": "Hello!"}]
 
 
-@pytest.mark.parametrize("kind", ["redis", "postgres", "cosmos"])
-def test_a_storage_that_there_is_not(kind: str) -> None:
-    with pytest.raises(ValueError, match=f"no storage of type '{kind}'.*memory, sqlite"):
-        create_thread_storage({"type": kind, "url": "redis://localhost"})
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        (
+            {"type": "mongo", "url": "mongodb://u:hidden@h"},
+            ValueError,
+            "no storage of type 'mongo'.*memory, sqlite, redis, ",
+        ),
+        ({"url": "mongodb://u:hidden@h"}, ValueError, "no storage of type 'mongodb'"),
+        ({"url": "u:hidden@h"}, ValueError, "no storage of type ''"),
+        ({"type": "redis", "url": "postgres://u:hidden@h/db"}, ValueError, "begins with redis://"),
+        ({"type": "memory", "ttl": 86400}, TypeError, "ttl"),
+        ({"type": "postgres"}, TypeError, "needs connection_string"),
+        ({"type": "cosmos", "endpoint": "https://a.documents.azure.com"}, TypeError, "needs endpoint and key"),
+        ({"type": "redis", "ttl": 5}, StorageError, "ttl '5'"),
+        ({"type": "redis", "keyPrefix": "a:b:"}, StorageError, "prefix 'a:b'"),
+        ({"type": "postgres", "url": "postgres://h/db", "table_name": "a-b"}, StorageError, "table='a-b'"),
+    ],
+)
+def test_a_storage_that_can_not_be(options: dict[str, Any], error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told) as raised:
+        create_thread_storage(options)
+    assert "hidden" not in str(raised.value)
 
 
 def test_storages_by_type(tmp_path: Path) -> None:
     assert create_thread_storage().url == create_thread_storage({"type": "memory"}).url == "memory://"
     assert create_thread_storage(type="sqlite", path="a.db").url == "sqlite:///a.db"
     assert create_thread_storage(url=f"sqlite:///{tmp_path}/b.db").url == f"sqlite:///{tmp_path}/b.db"
-    with pytest.raises(TypeError, match="ttl"):
-        create_thread_storage(type="memory", ttl=86400)
+
+
+KEY = "a2V5Kys="
+
+
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ({"type": "redis"}, "redis://127.0.0.1:6379/0"),
+        (
+            {"type": "redis", "url": "redis://localhost:6379", "keyPrefix": "talk:", "ttl": 86400},
+            "redis://localhost:6379?prefix=talk&ttl=86400",
+        ),
+        ({"url": "rediss://h/1?prefix=a"}, "rediss://h/1?prefix=a"),
+        (
+            {"type": "postgres", "connectionString": "postgresql://u:p@h/db", "tableName": "assistant_threads"},
+            "postgresql://u:p@h/db?table=assistant_threads",
+        ),
+        (
+            {"type": "postgres", "url": "postgres://h/db?schema=a", "table_name": "b"},
+            "postgres://h/db?schema=a&table=b",
+        ),
+        (
+            {"type": "cosmos", "endpoint": "https://a.documents.azure.com:443/", "key": KEY},
+            f"cosmos://a.documents.azure.com:443/assistants-api?key={quote(KEY, safe='')}",
+        ),
+        ({"url": f"cosmos://a/b?key={KEY}"}, f"cosmos://a/b?key={KEY}"),
+    ],
+)
+def test_storages_of_servers(options: dict[str, Any], url: str) -> None:
+    assert create_thread_storage(options).url == url
+
+
+@pytest.mark.parametrize("scheme", sorted(GROUNDS))
+async def test_threads_on_each_storage(scheme: str, tmp_path: Path) -> None:
+    with empty(scheme, tmp_path) as url:
+        async with create_thread_storage(url=url, blob_url=str(tmp_path / "blobs")) as storage:
+            await talk(ThreadManager(storage))
+            assert len((await ThreadManager(storage).list_assistants()).data) == 1
 
 
 async def test_a_storage_is_connected_and_disconnected(tmp_path: Path) -> None:

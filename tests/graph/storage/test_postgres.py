@@ -114,6 +114,16 @@ def test_the_rest_of_the_query_is_libpqs() -> None:
     assert place.where == "PostgreSQL at h:5432"
 
 
+async def test_postgres_is_another_name_of_the_scheme(url: str) -> None:
+    for each in (url, url.replace("postgresql://", "postgres://", 1)):
+        storage = open_storage(each, "memory://")
+        await storage.open()
+        found = await storage.get("t", "k", "a")
+        await storage.commit("t", Put("k", "a", b"1"))
+        await storage.close()
+    assert found is not None
+
+
 def test_a_missing_driver_is_one_line_with_what_to_install() -> None:
     code = (
         "import sys; sys.modules['psycopg'] = None\n"
