@@ -27,6 +27,7 @@ from agents.tools.mcp.transports import transport
 from agents.tools.port import Tool, ToolContext, ToolOutput
 
 _PAGES: Final = 100  # of a list of tools; one that has more never ends
+_COMPLAINT: Final = 1000  # characters
 
 logger = logging.getLogger("agents.tools.mcp")
 
@@ -141,7 +142,9 @@ class Connection:
         except MCPError as error:
             self._look.set()
             late = error.error.code == REQUEST_TIMEOUT
-            return self._failed(f"took more than {limit:g} seconds" if late else f"failed: {error.error.message}")
+            return self._failed(
+                f"took more than {limit:g} seconds" if late else f"failed: {error.error.message[:_COMPLAINT]}"
+            )
 
     def _failed(self, what: str) -> ToolOutput:
         return ToolOutput(f"The MCP server {self.server.name} {what}.", "error")

@@ -22,11 +22,15 @@ from agents.tools.mcp.settings import Http, McpServer, Stdio
 
 _CONNECT: Final = 15.0  # seconds
 _LONGEST_LINE: Final = 1000
+_MOST_NOISE: Final = 100  # lines of a program that are no messages
 
 Received = SessionMessage | Exception
 Streams = tuple[ReadStream[Received], WriteStream[SessionMessage]]
 
 logger = logging.getLogger("agents.tools.mcp")
+logging.getLogger("mcp.client.stdio").addFilter(
+    lambda record: record.exc_info is None
+)  # `_Heard` tells of it, and once
 
 
 def transport(server: McpServer, ended: Callable[[], None]) -> Transport:
@@ -45,7 +49,7 @@ def transport(server: McpServer, ended: Callable[[], None]) -> Transport:
 async def _program(name: str, way: Stdio, ended: Callable[[], None]) -> AsyncGenerator[Streams]:
     parameters = StdioServerParameters(command=way.command, args=[*way.args], env={**way.env}, cwd=way.cwd)
     async with _logged(name) as errors, stdio_client(parameters, errors) as (read, write):
-        yield _Heard(read, ended), write
+        yield _Heard(name, read, ended), write
 
 
 @asynccontextmanager
@@ -59,17 +63,29 @@ async def _address(way: Http) -> AsyncGenerator[Streams]:
 
 
 class _Heard:
-    """A stream of messages that tells of its end."""
+    """A stream of messages that tells of its end. Where there is too much in it that is none, that is its end."""
 
-    def __init__(self, stream: ReadStream[Received], ended: Callable[[], None]) -> None:
-        self._stream, self._ended = stream, ended
+    def __init__(self, name: str, stream: ReadStream[Received], ended: Callable[[], None]) -> None:
+        self._name, self._stream, self._ended = name, stream, ended
+        self._noise = 0
 
     async def receive(self) -> Received:
         try:
-            return await self._stream.receive()
+            received = await self._stream.receive()
+            if isinstance(received, Exception):
+                self._misheard(received)
+            return received
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             self._ended()
             raise
+
+    def _misheard(self, error: Exception) -> None:
+        self._noise += 1
+        if self._noise == 1:
+            why = " ".join(str(error).split())[:_LONGEST_LINE]
+            logger.warning("MCP server %s says what is no message: %s", self._name, why)
+        if self._noise > _MOST_NOISE:
+            raise anyio.EndOfStream
 
     def __aiter__(self) -> _Heard:
         return self

@@ -90,6 +90,35 @@ async def test_a_program_that_dies_is_started_again(log: Log) -> None:
         assert (await call(connections, "shop__add", '{"a": 1, "b": 1}')).text == "1 + 1 = 2"
 
 
+async def test_a_program_that_prints_among_its_messages_is_understood(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    talk = "import runpy, sys\nprint('Starting up\\n' * 3, flush=True)\nsys.argv[1:] = ['shop']\nrunpy.run_module('tests.toolshop', run_name='__main__')"
+    talking = McpServer("shop", Stdio(sys.executable, ("-c", talk), {"PYTHONPATH": str(ROOT)}))
+    async with connected(talking) as connections:
+        assert (await call(connections, "shop__add", '{"a": 1, "b": 1}')).text == "1 + 1 = 2"
+    assert "Invalid JSON" in await log.line("shop says what is no message")
+    assert [record.name for record in caplog.records if "no message" in record.message] == ["agents.tools.mcp"]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_program_that_only_makes_noise_is_ended(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    noisy = McpServer("noisy", Stdio(sys.executable, ("-c", "while True: print('noise', flush=True)")))
+    async with serving(Shop()) as port, connected(noisy, at(port), pace=Pace()) as connections:
+        await log.line("noisy is away")
+        assert (await call(connections, "shop__add", '{"a": 1, "b": 1}')).status == "ok"
+    assert len([record for record in caplog.records if "noisy" in record.message or record.exc_info]) == 2
+
+
+async def test_a_long_complaint_is_cut(log: Log) -> None:
+    complain = HERE / "complaining.py"
+    async with connected(McpServer("grumpy", Stdio(sys.executable, (str(complain),)))) as connections:
+        refused = await call(connections, "grumpy__complain")
+    assert refused.status == "error"
+    assert refused.text.startswith("The MCP server grumpy failed: no way, no way")
+    assert len(refused.text) < 1200
+
+
 async def test_a_program_that_is_not_there_is_reported_once_and_harms_nobody(log: Log) -> None:
     nowhere = McpServer("nowhere", Stdio("/there/is/no/such/program"))
     async with serving(Shop()) as port, connected(nowhere, at(port)) as connections:
