@@ -206,6 +206,18 @@ async def test_a_batch_with_a_broken_file(app: App) -> None:
     assert (await at(app, "GET", f"/vector_stores/{store}/files/{ids[1]}/content")).status == 400
 
 
+async def test_a_batch_is_cancelled_before_it_is_read(app: App) -> None:
+    store, id = (await created(app))["id"], await uploaded(app, TEA)
+    path = f"/vector_stores/{store}/file_batches"
+    batch = await ok(app, "VectorStoreFileBatchObject", "POST", path, json={"file_ids": [id]})
+    cancelled = await ok(app, "VectorStoreFileBatchObject", "POST", f"{path}/{batch['id']}/cancel")
+    assert cancelled["status"] == "cancelled"
+    assert cancelled["file_counts"] == {"in_progress": 0, "completed": 0, "failed": 0, "cancelled": 1, "total": 1}
+    listed = await ok(app, "ListVectorStoreFilesResponse", "GET", f"{path}/{batch['id']}/files?filter=cancelled")
+    assert [each["id"] for each in listed["data"]] == [id]
+    assert (await at(app, "GET", f"/vector_stores/{store}/files/{id}/content")).status == 400
+
+
 async def test_a_file_can_be_put_in_again_with_other_sizes(app: App) -> None:
     store = await filled(app, ("tea.txt", TEA * 40))
     [known] = (await ok(app, "ListVectorStoreFilesResponse", "GET", f"/vector_stores/{store}/files"))["data"]
