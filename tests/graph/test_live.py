@@ -233,6 +233,7 @@ async def test_a_reader_goes_on_with_who_takes_the_run_over(monkeypatch: pytest.
     async with house(Script(supervisor=[[[Text("Half")], hanging]]), store=storage, alone=False) as dead:
         run = await dead.start("Go", durable=True)
         await hanging.reached.wait()
+        await dead.engine._recovery.stop()  # who is dead sweeps nothing
         monkeypatch.setattr(lease, "DEAD_AFTER", 3600)
         async with house(store=storage, alone=False) as there:
             await there.engine._recovery.stop()  # this one follows, and takes nothing up
@@ -251,6 +252,7 @@ async def test_a_reader_goes_on_with_who_takes_the_run_over(monkeypatch: pytest.
 async def test_a_reader_goes_on_with_who_is_handed_the_run() -> None:
     hanging, gate, storage = Gate(), Gate(), Unsteady()
     async with house(store=storage, alone=False) as there:
+        await there.engine._recovery.stop()  # this one follows, and takes nothing up
         async with house(Script(supervisor=[[[Text("Half")], hanging]]), store=storage, alone=False) as leaving:
             run = await leaving.start("Go", durable=True)
             await hanging.reached.wait()

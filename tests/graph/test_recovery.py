@@ -256,6 +256,7 @@ async def test_the_sweep_takes_over_from_an_owner_whose_lease_has_ended(monkeypa
     async with house(Script(supervisor=[[hanging]]), store=storage, alone=False) as dead:
         run = await dead.start("Go", durable=True)
         await hanging.reached.wait()
+        await dead.engine._recovery.stop()  # who is dead sweeps nothing
         monkeypatch.setattr(recovery, "SWEEP_EVERY", 0.005)
         monkeypatch.setattr(lease, "DEAD_AFTER", 3600)
         async with house(Script(supervisor=[say("Done.")]), store=storage, alone=False) as here:

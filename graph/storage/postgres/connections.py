@@ -125,7 +125,10 @@ class Connections:
     async def _connection(self) -> AsyncIterator[Connection]:
         if self._pool is None:
             raise StorageError("the storage is not open")
+        cancelled = _cancels()
         async with self._pool.connection() as connection:
+            if _cancels() > cancelled:  # the pool waits by `wait_for`, which on Python 3.11 may swallow it
+                raise asyncio.CancelledError
             yield connection
 
     async def _patiently(self) -> Connection:
@@ -147,6 +150,12 @@ class Connections:
                     )
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _cancels() -> int:
+    """How often this task was told to stop."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 async def connected(place: Place) -> Connection:

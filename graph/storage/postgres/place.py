@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -44,9 +44,10 @@ class Place:
         """Raises `StorageError`, which never repeats the URL: it may hold a password."""
         try:
             parts = urlsplit(url)
-            given = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+            query = parts.query.replace("+", "%2B")  # to libpq, a plus is a plus
+            given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
             own = {name: given.pop(name) for name in ("schema", "table", "pool_size") if name in given}
-            bare = urlunsplit(parts._replace(query=urlencode(given)))
+            bare = urlunsplit(parts._replace(query=urlencode(given, quote_via=quote)))
             options = conninfo_to_dict(bare, client_encoding="utf8")
         except (ValueError, psycopg.ProgrammingError):
             raise StorageError(

@@ -15,7 +15,7 @@ import pytest
 from psycopg import sql
 
 from graph.storage import Append, Conflict, Put, Storage, StorageError, StorageUnavailable, migrate, open_storage
-from graph.storage.postgres import connections, schema
+from graph.storage.postgres import PostgresStorage, connections, schema
 from graph.storage.postgres.place import Place
 from tests import backends
 from tests.backends.postgres import execute
@@ -103,8 +103,11 @@ def test_what_is_wrong_with_a_url_is_told_without_its_password(query: str, compl
 
 
 def test_the_rest_of_the_query_is_libpqs() -> None:
-    place = Place.of("postgresql://u:p%40ss@h/db?schema=S&table=t&pool_size=3&sslmode=require&connect_timeout=9")
+    place = Place.of(
+        "postgresql://u:p%40ss@h/db?schema=S&table=t&pool_size=3&sslmode=require&connect_timeout=9&options=-c%20a%3Db+c"
+    )
     assert (place.schema, place.table, place.pool_size) == ("S", "t", 3)
+    assert place.options["options"] == "-c a=b+c"
     assert (place.options["sslmode"], place.options["connect_timeout"], place.options["password"]) == (
         "require",
         "9",
@@ -122,6 +125,22 @@ async def test_postgres_is_another_name_of_the_scheme(url: str) -> None:
         await storage.commit("t", Put("k", "a", b"1"))
         await storage.close()
     assert found is not None
+
+
+async def test_who_is_cancelled_while_a_connection_comes_free_stops(url: str) -> None:
+    storage = PostgresStorage(url.replace("pool_size=4", "pool_size=1"), "memory://")
+    await storage.open()
+    try:
+        for moment in range(12):
+            async with storage._connections._connection():
+                asking = asyncio.create_task(storage.get("t", "k", "a"))
+                await asyncio.sleep(0.01)
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            if asking.cancel():
+                assert isinstance(*await asyncio.gather(asking, return_exceptions=True), asyncio.CancelledError), moment
+    finally:
+        await storage.close()
 
 
 def test_a_missing_driver_is_one_line_with_what_to_install() -> None:
