@@ -82,8 +82,10 @@ class Runs:
         """A run rebuilt from its journal, the journal, and the document's version. Raises `NotFound`."""
         known, version = await self.get(tenant, id)
         entries = known.journal or await self._log(known)
-        if _fence(entries) > known.fence:  # taken since its document was read: that names its owner now
+        if _fence(entries) > known.fence or len(entries) < known.journal_length:
+            # Since its document was read it was taken, and that names its owner now; or it has ended, and that has the journal.
             known, version = await self.get(tenant, id)
+            entries = known.journal or entries
         events = await self.with_texts(known, entries)
         return _folded(known, events), events, version
 

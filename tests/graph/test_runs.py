@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from agents.models.port import Message, Usage
 from graph import events as ev
 from graph import journal, runs
+from graph.run import Run, fold
 from graph.runs import Runs, log_of
 from graph.storage import Append, Document, Put, Storage
+from graph.storage.memory import MemoryStorage
 from tests.graph.doubles import Script, call, delegate, say
-from tests.graph.house import TENANT, House, every_store, house, outputs
+from tests.graph.house import TENANT, House, every_store, house, outputs, request
 
 store = every_store
 
@@ -74,6 +77,48 @@ async def test_the_journal_of_a_run_that_waited_moves_into_its_document(store: s
             stored = await there.get(run.id)
             assert stored.items == run.items
             assert stored.fence == 2
+
+
+class Meanwhile(MemoryStorage):
+    """Before a journal is read, behind its run's document, this happens once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happens: Callable[[], Awaitable[object]] | None = None
+
+    async def read(self, tenant: str, log: str, after: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
+        happens, self.happens = self.happens, None
+        if happens:
+            await happens()
+        return await super().read(tenant, log, after, limit)
+
+
+async def test_a_run_that_is_taken_while_it_is_read_is_its_owners() -> None:
+    storage = Meanwhile()
+    async with house(store=storage) as here:
+        stored = Runs(storage, here.conversations)
+        run = Run("r", TENANT, "c", request("Hi", durable=True), 1, 2**52)
+        await storage.commit(TENANT, runs.put(run, 0))
+
+        async def take() -> None:
+            begun = ev.RunStarted(1, 0)
+            taken = fold(replace(run, owner="somebody"), begun)
+            await storage.commit(TENANT, runs.append("r", 0, [begun]), runs.put(taken, 1))
+
+        storage.happens = take
+        known, events, version = await stored.load(TENANT, "r")
+        assert (known.owner, known.fence, len(events), version) == ("somebody", 1, 1, 2)
+
+
+async def test_a_run_whose_journal_moves_while_it_is_read_is_whole() -> None:
+    storage = Meanwhile()
+    script = Script(supervisor=[call(("weather", {"place": "Rome"})), say("Rain.")])
+    async with house(script, store=storage) as here:
+        waiting = await here.pause()
+        storage.happens = lambda: here.ask(outputs(waiting, "rain"), conversation="talk")
+        known, events, _ = await Runs(storage, here.conversations).load(TENANT, waiting.id)
+        assert (known.status, known.answer and known.answer.text) == ("completed", "Rain.")
+        assert len(events) == known.journal_length
 
 
 async def test_findings_that_nobody_can_write_down_do_not_cost_the_run(store: str) -> None:
