@@ -8,7 +8,7 @@
 - A request on its way in: `intake`, `outputs`, `history`, `window`.
 - The conversation log: `conversations`, `recent` (remembered), `blocks`, `messages`, `attachments`, `said`.
 - The Assistants API's own: `threads` (conversations, message by message), `assistants`, `spending` (`max_prompt_tokens`).
-- What clients asked to keep, and lists to page through: `completions`, `listing`.
+- What clients asked to keep, and lists to page through: `completions`, `listing`; what several change at once: `changes`.
 - Files: `files`, `uploads` (in parts), `incoming` (their bytes on the way in), `enclosures` (in a prompt), `sizes`.
 - The programs of runs, their sessions and their files: `interpreter/`.
 - What files say, to be searched: `vector_stores/`.

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from graph.errors import ConversationBusy, NotFound
+from graph.changes import begun_anew
+from graph.errors import NotFound
 from graph.listing import Listing, place
-from graph.storage.port import TRIES, Conflict, Delete, Document, Put, Storage
+from graph.storage.port import Delete, Document, Put, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,14 @@ class Assistants:
         """All assistants of a tenant."""
         return Listing(self._storage, tenant, "assistant", _assistant)
 
+    @begun_anew("assistant")
     async def modify(self, tenant: str, id: str, changes: Mapping[str, Any]) -> Assistant:
         """Replace the fields that are given."""
-        for _ in range(TRIES):
-            document = await self._document(tenant, id)
-            known = _assistant(document)
-            changed = Assistant(id, known.created_at, {**known.fields, **changes})
-            try:
-                await self._storage.commit(tenant, _put(changed, document.version))
-            except Conflict:
-                continue
-            return changed
-        raise ConversationBusy("The assistant is being changed by too many requests at once. Try again.")
+        document = await self._document(tenant, id)
+        known = _assistant(document)
+        changed = Assistant(id, known.created_at, {**known.fields, **changes})
+        await self._storage.commit(tenant, _put(changed, document.version))
+        return changed
 
     async def delete(self, tenant: str, id: str) -> None:
         """Runs that it has begun go on."""

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from graph import attachments
+from graph.changes import begun_anew
 from graph.errors import NotFound
 from graph.listing import Listing, place
 from graph.storage.port import Append, Conflict, Delete, Document, Drop, Order, Put, Storage
@@ -83,16 +84,13 @@ class Completions:
         """The messages that a completion answers."""
         return SentMessages(self._storage, tenant, await self.get(tenant, id))
 
+    @begun_anew("completion")
     async def change(self, tenant: str, id: str, metadata: Mapping[str, str]) -> Completion:
         """Put other metadata in the place of what was there."""
-        while True:
-            document = await self._document(tenant, id)
-            changed = replace(_decode(document), metadata=metadata)
-            try:
-                await self._storage.commit(tenant, _put(changed, document.version))
-            except Conflict:  # somebody else has just changed it
-                continue
-            return changed
+        document = await self._document(tenant, id)
+        changed = replace(_decode(document), metadata=metadata)
+        await self._storage.commit(tenant, _put(changed, document.version))
+        return changed
 
     async def delete(self, tenant: str, id: str) -> None:
         """Remove a completion with its messages and their data."""

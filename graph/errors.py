@@ -4,7 +4,7 @@ RunError
   InvalidRequest            the request can't be a run (`param` names the part at fault)
     ContextTooLong          the system prompt and the last turn alone are over the window
   NotFound                  there is no such thing, for this tenant
-  ConversationBusy          another run is at work on this conversation
+  ConversationBusy          another run is at work on this conversation, or many change one thing
   ThreadLocked              the same, said of a change to the thread by itself
   OutputsRefused            tool outputs that do not name exactly the open calls
   RunEnded                  the run has ended: it can't be resumed or cancelled
@@ -62,7 +62,8 @@ class NotFound(RunError):
 
 
 class ConversationBusy(RunError):
-    """Another run is at work on this conversation: `run_id` (bare), where it is a durable one."""
+    """Another run is at work on this conversation: `run_id` (bare), where it is a durable one. Or too many requests change
+    one thing at the same time, whatever it is."""
 
     def __init__(self, message: str, run_id: str | None = None) -> None:
         super().__init__(message)

@@ -66,10 +66,10 @@ class Repeats:
         by who knows that nobody in this process is at it."""
         for _ in range(TRIES):
             found = await self._found(tenant, key, fingerprint)
-            if found is None or not isinstance(found, Claim):
-                if found is not None:
-                    return found
+            if found is None:
                 continue
+            if not isinstance(found, Claim):
+                return found
             await self._lease.acquire()
             if await self._write(tenant, _claimed(key, found, self._lease.owner)):
                 return replace(found, version=found.version + 1)

@@ -16,13 +16,14 @@ from pydantic import TypeAdapter
 
 from graph import events as ev
 from graph import journal
+from graph.changes import begun_anew
 from graph.compact import compact, dumps
 from graph.conversations import Conversations
-from graph.errors import ConversationBusy, NotFound
+from graph.errors import NotFound
 from graph.listing import Listing
 from graph.request import RunRequest
 from graph.run import Run, fold
-from graph.storage.port import TRIES, Append, Conflict, Document, Put, Storage
+from graph.storage.port import Append, Document, Put, Storage
 
 _PAGE = 1000
 _OWN = ("metadata", "cancel_requested_at", "owner", "truncated_messages")
@@ -93,30 +94,22 @@ class Runs:
         """A conversation's runs by their documents, without items."""
         return Listing(self._storage, tenant, "run", lambda document: decode(tenant, document), conversation_id)
 
+    @begun_anew("run")
     async def modify(self, tenant: str, id: str, metadata: Mapping[str, Any]) -> None:
         """Replace a run's metadata, whoever carries it. Raises `NotFound`."""
-        for _ in range(TRIES):
-            run, version = await self.get(tenant, id)
-            try:
-                return await self._storage.commit(tenant, put(replace(run, metadata=metadata), version))
-            except Conflict:
-                continue
-        raise ConversationBusy("The run is being changed by too many requests at once. Try again.")
+        run, version = await self.get(tenant, id)
+        await self._storage.commit(tenant, put(replace(run, metadata=metadata), version))
 
+    @begun_anew("run")
     async def request_cancel(self, tenant: str, id: str) -> Run:
         """Leave word in a run's document that it shall be cancelled: whoever carries it, now or after a crash, finds it there.
         Returns the run of the document; one that has ended stays as it is. Raises `NotFound`."""
-        for _ in range(TRIES):
-            run, version = await self.get(tenant, id)
-            if run.ended or run.cancel_requested_at is not None:
-                return run
-            asked = replace(run, cancel_requested_at=ev.now_ms())
-            try:
-                await self._storage.commit(tenant, put(asked, version))
-            except Conflict:
-                continue
-            return asked
-        raise ConversationBusy("The run is being changed by too many requests at once. Try again.")
+        run, version = await self.get(tenant, id)
+        if run.ended or run.cancel_requested_at is not None:
+            return run
+        asked = replace(run, cancel_requested_at=ev.now_ms())
+        await self._storage.commit(tenant, put(asked, version))
+        return asked
 
     async def rest(self, run: Run, after: int) -> list[ev.Durable]:
         """What the journal of a run has behind so many entries."""

@@ -14,14 +14,15 @@ from typing import Any, Final
 import orjson
 
 from graph import attachments, blocks, history, messages
+from graph.changes import begun_anew
 from graph.conversations import Conversations, Head
-from graph.errors import ConversationBusy, NotFound, ThreadLocked
+from graph.errors import NotFound, ThreadLocked
 from graph.history import Match
 from graph.ids import bare_file_id
 from graph.listing import Listing, place
 from graph.messages import StoredMessage
 from graph.recorder import Stores, abandoned
-from graph.storage.port import TRIES, Conflict, Delete, Document, Put, Storage, Write
+from graph.storage.port import Delete, Document, Put, Storage, Write
 
 _NEWEST: Final = 100
 
@@ -73,6 +74,7 @@ class Threads:
         head = await self._head(tenant, id)
         return _thread(head, await self._storage.get(tenant, "thread", head.id))
 
+    @begun_anew("thread")
     async def modify(
         self,
         tenant: str,
@@ -81,39 +83,30 @@ class Threads:
         tool_resources: Mapping[str, Any] | None = None,
     ) -> Thread:
         """Replace what is given; None stays as it is."""
-        for _ in range(TRIES):
-            head = await self._head(tenant, id)
-            document = await self._storage.get(tenant, "thread", head.id)
-            thread = _thread(head, document)
-            changed = replace(
-                thread,
-                metadata=thread.metadata if metadata is None else metadata,
-                tool_resources=thread.tool_resources if tool_resources is None else tool_resources,
-            )
-            try:
-                await self._storage.commit(tenant, _put(changed, document.version if document else 0))
-            except Conflict:
-                continue
-            return changed
-        raise ConversationBusy("The thread is being changed by too many requests at once. Try again.")
+        head = await self._head(tenant, id)
+        document = await self._storage.get(tenant, "thread", head.id)
+        thread = _thread(head, document)
+        changed = replace(
+            thread,
+            metadata=thread.metadata if metadata is None else metadata,
+            tool_resources=thread.tool_resources if tool_resources is None else tool_resources,
+        )
+        await self._storage.commit(tenant, _put(changed, document.version if document else 0))
+        return changed
 
     async def delete(self, tenant: str, id: str) -> None:
         """Remove a thread with everything in it. Its runs have to be cancelled before."""
         head = await self._head(tenant, id)
         await self._conversations.forget(tenant, head.id)
 
+    @begun_anew("thread")
     async def add(self, tenant: str, id: str, message: StoredMessage) -> StoredMessage:
         """Say something in a thread. A chat run that waits for its client ends."""
-        for _ in range(TRIES):
-            head = await self._head(tenant, id)
-            await self._refuse_if_locked(head, "add messages to")
-            block, _ = await self._conversations.block(head, Match("append", head.count, 1), [message])
-            try:
-                await self._storage.commit(tenant, *block, *await abandoned(self._stores, head, ""))
-            except Conflict:
-                continue
-            return message
-        raise ConversationBusy("The thread is being changed by too many requests at once. Try again.")
+        head = await self._head(tenant, id)
+        await self._refuse_if_locked(head, "add messages to")
+        block, _ = await self._conversations.block(head, Match("append", head.count, 1), [message])
+        await self._storage.commit(tenant, *block, *await abandoned(self._stores, head, ""))
+        return message
 
     async def active(self, tenant: str, id: str) -> str | None:
         """The durable run that is on its way in the thread."""
@@ -146,36 +139,28 @@ class Threads:
         """A message with its big data put back."""
         return replace(stored, message=await attachments.fetch(self._storage, tenant, id, stored.message))
 
+    @begun_anew("message")
     async def modify_message(
         self, tenant: str, id: str, message_id: str, metadata: Mapping[str, Any] | None
     ) -> StoredMessage:
         """Replace a message's metadata; None stays as it is."""
-        for _ in range(TRIES):
-            document = await self._message(tenant, id, message_id)
-            if metadata is None:
-                return messages.decode(document)
-            changed = replace(messages.decode(document), metadata=metadata)
-            try:
-                await self._storage.commit(tenant, messages.put(changed, document.parent, document.version))
-            except Conflict:
-                continue
-            return changed
-        raise ConversationBusy("The message is being changed by too many requests at once. Try again.")
+        document = await self._message(tenant, id, message_id)
+        if metadata is None:
+            return messages.decode(document)
+        changed = replace(messages.decode(document), metadata=metadata)
+        await self._storage.commit(tenant, messages.put(changed, document.parent, document.version))
+        return changed
 
+    @begun_anew("thread")
     async def delete_message(self, tenant: str, id: str, message_id: str) -> None:
         """Take a message out of its thread; the chain behind it is made anew."""
-        for _ in range(TRIES):
-            head = await self._head(tenant, id)
-            await self._refuse_if_locked(head, "delete messages of")
-            document = await self._message(tenant, id, message_id)
-            gone: list[Write] = [Delete("message", message_id, expect=document.version), place("message", document)]
-            if document.parent == head.id:
-                gone += await self._without(head, message_id)
-            try:
-                return await self._storage.commit(tenant, *gone)
-            except Conflict:
-                continue
-        raise ConversationBusy("The thread is being changed by too many requests at once. Try again.")
+        head = await self._head(tenant, id)
+        await self._refuse_if_locked(head, "delete messages of")
+        document = await self._message(tenant, id, message_id)
+        gone: list[Write] = [Delete("message", message_id, expect=document.version), place("message", document)]
+        if document.parent == head.id:
+            gone += await self._without(head, message_id)
+        await self._storage.commit(tenant, *gone)
 
     async def branches(self, tenant: str, id: str) -> Listing[Branch]:
         """What has left the active branch."""

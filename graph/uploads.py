@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import orjson
 
+from graph.changes import begun_anew
 from graph.errors import ConversationBusy, InvalidRequest, NotFound
 from graph.events import now_ms
 from graph.files import File, Files
@@ -113,18 +114,18 @@ class Uploads:
 
     async def cancel(self, tenant: str, id: str) -> Upload:
         """Give an upload up: its parts go."""
-        for _ in range(TRIES):
-            upload, version = await self._load(tenant, id)
-            if upload.status != "pending":
-                raise _over(upload)
-            cancelled = replace(upload, status="cancelled")
-            try:
-                await self._storage.commit(tenant, _put(cancelled, version))
-            except Conflict:
-                continue
-            await self._remove_parts(tenant, id)
-            return cancelled
-        raise ConversationBusy("The upload is being changed by too many requests at once. Try again.")
+        cancelled = await self._given_up(tenant, id)
+        await self._remove_parts(tenant, id)
+        return cancelled
+
+    @begun_anew("upload")
+    async def _given_up(self, tenant: str, id: str) -> Upload:
+        upload, version = await self._load(tenant, id)
+        if upload.status != "pending":
+            raise _over(upload)
+        cancelled = replace(upload, status="cancelled")
+        await self._storage.commit(tenant, _put(cancelled, version))
+        return cancelled
 
     async def forget_expired(self) -> None:
         """End uploads whose hour is over, and forget those that ended a day ago. No part outlives either."""

@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from graph.errors import ConversationBusy, InvalidRequest, NotFound
+from graph.changes import begun_anew
+from graph.errors import InvalidRequest, NotFound
 from graph.events import now_ms
 from graph.files import GONE, File
 from graph.ids import new_id
 from graph.listing import Listing, place
-from graph.storage.port import TRIES, Conflict, Delete, Document, Storage, Write
+from graph.storage.port import Conflict, Delete, Document, Storage, Write
 from graph.vector_stores import documents
 from graph.vector_stores.documents import BATCH, CHUNK, FILE, REMAINS, STORE
 from graph.vector_stores.values import (
@@ -351,19 +352,15 @@ class VectorStores:
             counts = counts.moved("in_progress", status)
         return [documents.put_batch(replace(batch, counts=counts), version)]
 
+    @begun_anew("vector store")
     async def _change(
         self, tenant: str, id: str, change: Callable[[VectorStore], Awaitable[tuple[VectorStore, list[Write], T]]]
     ) -> tuple[VectorStore, T]:
         """Change a store and what belongs to it, in one commit."""
-        for _ in range(TRIES):
-            store, version = await self._load(tenant, id)
-            changed, writes, result = await change(store)
-            try:
-                await self.storage.commit(tenant, *writes, documents.put_store(changed, version))
-            except Conflict:
-                continue
-            return changed, result
-        raise ConversationBusy("The vector store is being changed by too many requests at once. Try again.")
+        store, version = await self._load(tenant, id)
+        changed, writes, result = await change(store)
+        await self.storage.commit(tenant, *writes, documents.put_store(changed, version))
+        return changed, result
 
     async def _empty(self, tenant: str, id: str) -> None:
         """Take everything out of a store whose time is over."""
