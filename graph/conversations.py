@@ -24,7 +24,7 @@ from graph.events import now_ms
 from graph.history import Match, Unit
 from graph.ids import conversation_id, is_bare, new_id
 from graph.messages import StoredMessage
-from graph.recent import Recent, Tail
+from graph.recent import Names, Recent, Tail
 from graph.request import History
 from graph.storage.port import Conflict, Delete, Document, Drop, Put, Storage, Write, lifetime
 from graph.tokens import Tokenizer
@@ -100,12 +100,17 @@ class Conversations:
         self._ttl = int(ttl_hours * 3_600_000)
         self._lifetime = lifetime(storage) * 1000
         self._recent = Recent()
+        self._names = Names()
+        self._limit = 0  # of the largest window that anybody wanted
 
     async def find(self, tenant: str, name: str | None) -> Head:
         """The conversation of that name, new where there is none. Naming one that was anonymous makes it stay."""
         if not name:
             id = new_id()
             return Head(tenant, id, f"conv_{id}", anonymous=True)
+        known = self._names.get(tenant, name)
+        if known is not None and (head := await self.load(tenant, known)).version:
+            return replace(head, name=name)
         bare = conversation_id(name)
         document = await self._storage.get(tenant, "conversation", bare)
         if document is None and not is_bare(bare):
@@ -134,6 +139,7 @@ class Conversations:
 
     async def window(self, head: Head, limit: int, *, without_run: str | None = None) -> StoredWindow:
         """The newest messages, enough to fill `limit` tokens. `without_run` leaves out what that run has said itself."""
+        self._limit = max(self._limit, limit)
         known = self._recent.get(head)
         if known is None or not known.fills(limit, head.size, without_run):
             known = await self._read(head, limit, without_run)
@@ -174,10 +180,14 @@ class Conversations:
             active=active,
             alias=False,
         )
-        self._recent.grow(head, after, ready if match.keep == head.count else None)
+        if head.version == 0:
+            self._recent.keep(after, Tail.of((), self._limit).grown(ready))
+        else:
+            self._recent.grow(head, after, ready if match.keep == head.count else None)
         writes = [*blocks.branch_writes(head.id, end), *blocks.message_writes(head.id, end, closed)]
         writes.append(self._put(after))
         if head.alias:
+            self._names.keep(head.tenant, head.name, head.id)
             writes.append(Put("alias", head.name, head.id.encode(), parent=head.id, expect=0))
         return writes, after
 
@@ -239,7 +249,9 @@ class Conversations:
         alias = await self._storage.get(tenant, "alias", name)
         if alias is None:
             return Head(tenant, new_id(), name, alias=True)
-        return replace(await self.load(tenant, alias.body.decode()), name=name)
+        id = alias.body.decode()
+        self._names.keep(tenant, name, id)
+        return replace(await self.load(tenant, id), name=name)
 
     async def _unpack(self, head: Head) -> Head:
         """Turn a packed conversation into messages of their own."""

@@ -17,6 +17,7 @@ from agents.models.port import Message
 from graph.messages import StoredMessage
 
 MEMORY = 32 * 1024 * 1024  # bytes: some 250 conversations of 8000 tokens, or thousands of short ones
+NAMES = 4096
 _EACH = 512  # what a message takes beside its text, measured
 _EACH_CALL = 64
 
@@ -123,6 +124,28 @@ class Recent:
         _, tail = self._tails.pop((tenant, id), ("", None))
         if tail is not None:
             self._bytes -= tail.bytes
+
+
+class Names:
+    """Which conversation clients mean by names of their own, for the `most` that were used last. A name stays with its
+    conversation as long as that is there: who finds it gone looks the name up again."""
+
+    def __init__(self, most: int = NAMES) -> None:
+        self._most = most
+        self._ids: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def get(self, tenant: str, name: str) -> str | None:
+        """The bare id, if it is remembered."""
+        id = self._ids.get((tenant, name))
+        if id is not None:
+            self._ids.move_to_end((tenant, name))
+        return id
+
+    def keep(self, tenant: str, name: str, id: str) -> None:
+        self._ids[tenant, name] = id
+        self._ids.move_to_end((tenant, name))
+        if len(self._ids) > self._most:
+            self._ids.popitem(last=False)
 
 
 def _said(stored: Iterable[StoredMessage]) -> tuple[Said, ...]:

@@ -11,7 +11,7 @@ import pytest
 from agents.models.port import Message, ToolCall
 from graph.conversations import Head
 from graph.ids import new_id
-from graph.recent import Recent, Tail
+from graph.recent import Names, Recent, Tail
 from graph.storage import Storage
 from tests.graph.conversations.logs import (
     BIG,
@@ -52,6 +52,42 @@ async def test_a_conversation_that_goes_on_is_read_once(storage: Storage) -> Non
         assert now[:-2] == before[-len(now) + 2 :]
     assert counting.messages_read == 0
     assert counting.calls.keys() == {"get", "commit"}
+
+
+async def test_a_conversation_that_began_here_is_not_read_at_all(storage: Storage) -> None:
+    counting = Counting(storage)
+    log = Log(cast(Storage, counting))
+    await heard(log, "another")
+    counting.calls.clear()
+    await log.turn("chat", [user("one")], said("a"))
+    assert await heard(log, "chat") == [user("one"), said("a")]
+    assert counting.calls == {"get": 3, "commit": 1}  # no conversation, no name; then the head alone
+    await log.turn("long", talk(300))
+    assert len(await heard(log, "long", 100)) < 30
+    assert counting.messages_read == 0
+
+
+async def test_a_name_that_was_given_anew_elsewhere_is_looked_up_again(storage: Storage) -> None:
+    here, there = Log(storage), Log(storage)
+    old = await here.turn("chat", [user("old")], said("a"))
+    await there.conversations.forget("t", old.id)
+    new = await there.turn("chat", [user("new")], said("b"))
+    assert (await here.conversations.find("t", "chat")).id == new.id
+    assert await heard(here, "chat") == [user("new"), said("b")]
+
+
+async def test_a_name_is_remembered_for_its_tenant_alone(log: Log) -> None:
+    await log.turn("chat", [user("one")], said("a"))
+    assert (await log.conversations.find("u", "chat")).version == 0
+
+
+def test_the_names_that_were_used_last_are_remembered() -> None:
+    names = Names(most=2)
+    names.keep("t", "a", "1")
+    names.keep("t", "b", "2")
+    assert names.get("t", "a") == "1"
+    names.keep("t", "c", "3")
+    assert [names.get("t", name) for name in "abc"] == ["1", None, "3"]
 
 
 async def test_a_larger_window_than_the_remembered_one_is_read(log: Log) -> None:
