@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         type=_row,
         metavar="ROW",
-        help="default: all but grow and wide; with --peers: what the peers can do",
+        help="default: all but grow, wide and those that need databases; with --peers: what the peers can do",
     )
     parser.add_argument("--rounds", type=_count, default=5, help="default: 5")
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests: to see that it runs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -17,6 +17,18 @@ from benchmarks.peers.peer import Peer
 from benchmarks.processes import Product, ours
 
 _NUMBERS: Final = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A server that accepts, and the processes that carry its runs with it."""
+
+    door: Product
+    workers: Sequence[Product]
+
+    def cpu(self) -> float:
+        """Seconds of CPU so far, of all of them."""
+        return sum(each.cpu() for each in (self.door, *self.workers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +62,8 @@ class Bench:
         """A fresh server that listens, with an empty store, in front of the upstream; without a profile, on the offline
         model (a peer, which has none: on the upstream's first). Its port and its announcement are all that is there for
         sure."""
-        with tempfile.TemporaryDirectory(prefix="cortex-flow-bench-") as folder:
-            product = Product(Path(folder), self._launch(profile, settings))
-            try:
-                await product.start(self.cores.product)
-                yield product
-            except Unanswered as unanswered:
-                unanswered.add_note(product.log)
-                raise
-            finally:
-                await product.stop()
+        async with _up(self._launch(profile, settings), self.cores.product) as product:
+            yield product
 
     @asynccontextmanager
     async def product(self, profile: str | None, **settings: str) -> AsyncIterator[Product]:
@@ -70,18 +74,50 @@ class Bench:
                 product.begin_profile()
             yield product
 
-    def _launch(self, profile: str | None, settings: Mapping[str, str]) -> Launch:
+    @asynccontextmanager
+    async def fleet(self, profile: str, workers: int, **settings: str) -> AsyncIterator[Fleet]:
+        """A server that leaves its runs to so many workers, all ready; without workers it carries them itself. They have all
+        cores, as the databases have: what they take is CPU, and how fast they are says less."""
+        cores = self.cores.product | self.cores.others
+        rest = {**settings, "WORKER": "false"} if workers else settings
+        async with AsyncExitStack() as stack:
+            door = await stack.enter_async_context(_up(self._launch(profile, rest), cores))
+            await door.opened()
+            launch = self._launch(profile, settings, worker=True)
+            fleet = Fleet(door, [await stack.enter_async_context(_up(launch, cores)) for _ in range(workers)])
+            if self.profiles:
+                for each in (fleet.door, *fleet.workers):
+                    each.begin_profile()
+            yield fleet
+
+    def _launch(self, profile: str | None, settings: Mapping[str, str], *, worker: bool = False) -> Launch:
         url = f"http://127.0.0.1:{self.upstream}/{profile or 'chat64'}/v1"
         if self.peer is not None:
             return self.peer.launch(url)
         model = {} if profile is None else {"LLM_MODEL": "openai:scripted", "OPENAI_BASE_URL": url}
-        return ours({**model, **settings}, self.profiles)
+        return ours({**model, **settings}, self.profiles, worker=worker)
 
-    async def tally(self, hung_up: int = 0) -> dict[str, Any]:
-        """What the upstream has been asked since the last time; waits until so many clients have left it early."""
+    async def tally(self, hung_up: int = 0, asked: int = 0) -> dict[str, Any]:
+        """What the upstream has been asked since the last time; waits until so many clients have left it early, and so many
+        calls have come."""
         target = self.direct("")
-        told: dict[str, Any] = (await ask(target, target.get(f"/tally?hung_up={hung_up}"))).json()
+        told: dict[str, Any] = (await ask(target, target.get(f"/tally?hung_up={hung_up}&asked={asked}"))).json()
         return told
+
+
+@asynccontextmanager
+async def _up(launch: Launch, cores: frozenset[int]) -> AsyncIterator[Product]:
+    """A process of its own, in a folder of its own, as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="cortex-flow-bench-") as folder:
+        product = Product(Path(folder), launch)
+        try:
+            await product.start(cores)
+            yield product
+        except Unanswered as unanswered:
+            unanswered.add_note(product.log)
+            raise
+        finally:
+            await product.stop()
 
 
 def chat(text: str, **fields: Any) -> dict[str, Any]:

@@ -77,8 +77,8 @@ class Answer:
 
 
 class Connection(asyncio.Protocol):
-    """One connection, one request at a time. Of the answer under way, `tokens` counts what has come so far, and `spoken`
-    is set when the first has."""
+    """One connection, one request at a time. Of the answer under way, `tokens` counts what has come so far, `spoken` is set
+    when the first has, and `heard` gets each piece of its body as it comes."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -91,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._began = self._first = 0.0
         self.tokens = 0
         self.spoken = asyncio.Event()
+        self.heard: Callable[[bytes], None] | None = None
 
     async def ask(self, request: bytes) -> Answer:
         """Send a request and wait for its answer. Raises `Unanswered`."""
@@ -150,6 +151,8 @@ class Connection(asyncio.Protocol):
 
     def _add(self, data: bytes) -> None:
         self._parts.append(data)
+        if self.heard is not None:
+            self.heard(data)
         self._tail = (self._tail + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
         if self._missing is not None:
             self._missing -= len(data)

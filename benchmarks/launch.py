@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """`announced` finds the port in what it writes to the standard error stream when it listens. `health` answers as soon
-    as it lives, `ready` when everything is loaded that a request needs. `files` (name to text) are in the folder that it
-    starts in; `ends` are the exit codes of a good end."""
+    """`announced` finds the port, where there is one, in what it writes to the standard error stream when it is up.
+    `health` answers as soon as it lives, `ready` when everything is loaded that a request needs. `files` (name to text) are
+    in the folder that it starts in; `ends` are the exit codes of a good end."""
 
     name: str
     command: Sequence[str]

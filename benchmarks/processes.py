@@ -26,20 +26,22 @@ SAMPLER: Final = ROOT / "benchmarks" / "sampler.py"
 KEY: Final = "benchmark"
 STOPPED: Final = 40.0  # seconds that a process may take to end
 _PORT: Final = re.compile(rb"at http://127\.0\.0\.1:(\d+)/")
+_WORKS: Final = re.compile(rb" worker, storage ")
 
 
 class Failed(Exception):
     """A process that did not start, or did not end well. The message has its last lines."""
 
 
-def ours(settings: Mapping[str, str], profiles: Path | None = None) -> Launch:
-    """Our server by its usual command; with `profiles`, by the sampler, which writes a file into that folder."""
+def ours(settings: Mapping[str, str], profiles: Path | None = None, *, worker: bool = False) -> Launch:
+    """Our server by its usual command, or a worker, which has no port; with `profiles`, by the sampler, which writes a
+    file into that folder."""
     launcher = (str(COMMAND),) if profiles is None else (sys.executable, "-P", str(SAMPLER), str(profiles))
     return Launch(
         name="cortex-flow",
-        command=(*launcher, "serve", "--port=0"),
+        command=(*launcher, "worker") if worker else (*launcher, "serve", "--port=0"),
         settings={"OPENAI_COMPAT_API_KEYS": KEY, "PATH": str(COMMAND.parent), **settings},
-        announced=_PORT,
+        announced=_WORKS if worker else _PORT,
         health="/health",
         ready="/v1/models",
         key=KEY,
@@ -124,11 +126,11 @@ class Product:
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
     async def _announced(self, stderr: asyncio.StreamReader) -> int:
-        """The port, from the line that says that it listens."""
+        """The port, from the line that says that it listens; 0 where that says no port."""
         while line := await stderr.readline():
             self._tail.append(line)
             if found := self._launch.announced.search(line):
-                return int(found[1])
+                return int(found[1]) if found.re.groups else 0
         raise self._failed("did not start")
 
     async def _drain(self, stderr: asyncio.StreamReader) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from benchmarks.tokens import tokens
+from benchmarks.tokens import stamped, tokens
 from tests.replies import Reply, transfer
 from tests.upstream import agent_of, team_script
 
@@ -14,6 +14,7 @@ Body = dict[str, Any]
 Script = Callable[[Body], Reply]
 
 PACE = 0.1  # seconds between two tokens of a paced stream
+STAMPED = 30  # tokens of a stream that tells when each was written
 BRANCH = 0.2  # seconds that each of the parallel agents takes
 TEAM = ("researcher", "analyst", "writer")
 
@@ -28,6 +29,7 @@ def profiles() -> Mapping[str, Script]:
         "parallel": _parallel(chat),
         "paced": _fixed(Reply(chunks=tokens(3000), delay=PACE)),
         "paced60": _fixed(Reply(chunks=tokens(60), delay=PACE)),
+        "stamped": _fixed(Reply(chunks=stamped(STAMPED), delay=PACE)),
     }
 
 

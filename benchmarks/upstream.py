@@ -1,7 +1,7 @@
 """The scripted upstream as a process of its own, lean enough not to be what is measured.
 
 `http://127.0.0.1:PORT/<profile>/v1` speaks chat completions as that profile says, and gives embeddings by the words of a text. `GET /tally` tells the calls since it
-was last asked; `GET /tally?hung_up=N` waits until so many clients have left early, and then tells when.
+was last asked; `GET /tally?hung_up=N&asked=M` waits until so many clients have left early and so many calls have come, and then tells when.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Final, cast
 import orjson
 
 from benchmarks.profiles import Body, Script, profiles
-from benchmarks.tokens import SLOT, serials
+from benchmarks.tokens import SLOT, STAMP, serials, stamp
 from tests import meaning
 from tests.replies import Reply
 
 EMBEDDING: Final = 1536  # numbers in an embedding, as many as OpenAI's small model gives
 
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
-_HUNG_UP: Final = re.compile(r"hung_up=(\d+)")
+_WANTED: Final = re.compile(r"hung_up=(\d+)&asked=(\d+)")
 _JSON: Final = b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 _STREAM: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _END: Final = b"0\r\n\r\n"
@@ -32,28 +32,32 @@ _END: Final = b"0\r\n\r\n"
 
 @dataclass
 class Tally:
-    """What has been asked since it was last told. `hung_up` are times of `time.monotonic()`."""
+    """What has been asked since it was last told. `asked` and `hung_up` are times of `time.monotonic()`."""
 
-    calls: int = 0
+    asked: list[float] = field(default_factory=list)
     hung_up: list[float] = field(default_factory=list)
-    wanted: int = 0
+    wanted: tuple[int, int] = (0, 0)
     waiting: Connection | None = None
+
+    def ask(self, at: float) -> None:
+        self.asked.append(at)
+        self.settle()
 
     def hang_up(self, at: float) -> None:
         self.hung_up.append(at)
         self.settle()
 
-    def wait(self, connection: Connection, hung_up: int) -> None:
-        """Tell this connection when so many have hung up."""
-        self.waiting, self.wanted = connection, hung_up
+    def wait(self, connection: Connection, hung_up: int, asked: int) -> None:
+        """Tell this connection when so many have hung up and so many have asked."""
+        self.waiting, self.wanted = connection, (hung_up, asked)
         self.settle()
 
     def settle(self) -> None:
-        if self.waiting is None or len(self.hung_up) < self.wanted:
+        if self.waiting is None or len(self.hung_up) < self.wanted[0] or len(self.asked) < self.wanted[1]:
             return
-        told = orjson.dumps({"calls": self.calls, "hung_up": self.hung_up})
+        told = orjson.dumps({"calls": len(self.asked), "hung_up": self.hung_up, "asked": self.asked})
         self.waiting.send(_JSON % (200, len(told)) + told)
-        self.calls, self.hung_up, self.waiting = 0, [], None
+        self.asked, self.hung_up, self.waiting = [], [], None
 
 
 class Upstream:
@@ -110,15 +114,15 @@ class Connection(asyncio.Protocol):
 
     def _asked(self, path: str, content: bytes) -> None:
         if path.startswith("/tally"):
-            wanted = _HUNG_UP.search(path)
-            return self._upstream.tally.wait(self, int(wanted[1]) if wanted else 0)
+            wanted = _WANTED.search(path)
+            return self._upstream.tally.wait(self, *map(int, wanted.groups() if wanted else (0, 0)))
         if path.endswith("/embeddings"):
             told = meaning.answer(orjson.loads(content), size=EMBEDDING)
             return self.send(_JSON % (200, len(told)) + told)
         script = self._upstream.scripts.get(path.split("/", 2)[1])
         if script is None or not path.endswith("/chat/completions"):  # some clients look for models
             return self.send(_JSON % (404, 2) + b"{}")
-        self._upstream.tally.calls += 1
+        self._upstream.tally.ask(monotonic())
         body: Body = orjson.loads(content)
         reply = script(body)
         answer = self._stream if body.get("stream") else self._whole
@@ -143,7 +147,8 @@ class Connection(asyncio.Protocol):
         """One token, in a write of its own. A paced one comes at its time, whatever the others were late."""
         if self._transport is None:
             return
-        self.send(self._rest.pop())
+        piece = self._rest.pop()
+        self.send(piece.replace(STAMP, stamp()) if self._delay else piece)
         self._sent += 1
         if not self._rest:
             return

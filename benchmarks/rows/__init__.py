@@ -10,7 +10,24 @@ from typing import Final
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
 from benchmarks.peers import PEERS
-from benchmarks.rows import assistants, chat, drop, grow, growth, parallel, retrieval, start, stream, team, ttft, wide
+from benchmarks.rows import (
+    assistants,
+    chat,
+    drop,
+    fleet,
+    grow,
+    growth,
+    live,
+    parallel,
+    queue,
+    retrieval,
+    start,
+    stores,
+    stream,
+    team,
+    ttft,
+    wide,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +56,8 @@ ROWS: Final = {
     "retrieval": Row(retrieval.TITLE, retrieval.measure),
     "drop": Row(drop.TITLE, drop.measure, peers=ALL),
     "wide": Row(wide.TITLE, wide.measure, usual=False, peers=ALL),
+    "stores": Row(stores.TITLE, stores.measure, usual=False),
+    "fleet": Row(fleet.TITLE, fleet.measure, usual=False),
+    "queue": Row(queue.TITLE, queue.measure, usual=False),
+    "live": Row(live.TITLE, live.measure, usual=False),
 }

@@ -31,8 +31,8 @@ async def _measure(bench: Bench, store: str, settings: dict[str, str]) -> list[F
     count = bench.many(RUNS, AT_ONCE)
     polled_cpu, polled, cpu, streamed, rate = (list[float]() for _ in range(5))
     async with bench.product("chat64", **settings) as product:
-        assistant = await _assistant(product.target)
-        polling, streaming = (partial(way, product.target, assistant) for way in (_polled, _streamed))
+        known = await assistant(product.target)
+        polling, streaming = (partial(way, product.target, known) for way in (_polled, _streamed))
         await _load(product, streaming, bench.many(RUNS // 4, AT_ONCE))
         for _ in range(bench.rounds):
             seconds, spent, _ = await _load(product, polling, count)
@@ -60,8 +60,8 @@ async def _load(product: Product, asked: Asked, count: int) -> tuple[list[float]
     return seconds, product.cpu() - before, monotonic() - began
 
 
-async def _assistant(target: Target) -> str:
-    """An assistant's id."""
+async def assistant(target: Target) -> str:
+    """A new assistant's id."""
     given = {"model": "cortex-flow", "name": "Planner", "instructions": "Answer briefly."}
     created = await ask(target, target.post("/assistants", given))
     return str(created.json()["id"])
@@ -77,7 +77,7 @@ async def _polled(target: Target, assistant: str, connection: Connection, number
         run = answer.json()
         if run["status"] in ("queued", "in_progress"):
             await asyncio.sleep(answer.poll_after)
-    _check(run["status"] == "completed", run)
+    check(run["status"] == "completed", run)
     return monotonic() - began
 
 
@@ -86,7 +86,7 @@ async def _streamed(target: Target, assistant: str, connection: Connection, numb
     began = monotonic()
     runs = await _asked(target, connection)
     answer = await connection.ask(target.post(runs, {"assistant_id": assistant, "stream": True}))
-    _check(answer.tokens >= TOKENS and b"event: thread.run.completed" in answer.body, answer.body[-500:])
+    check(answer.tokens >= TOKENS and b"event: thread.run.completed" in answer.body, answer.body[-500:])
     return monotonic() - began
 
 
@@ -97,6 +97,7 @@ async def _asked(target: Target, connection: Connection) -> str:
     return f"/threads/{thread}/runs"
 
 
-def _check(well: bool, told: Any) -> None:
+def check(well: bool, told: Any) -> None:
+    """Raises `Unanswered` for a run that did not end well."""
     if not well:
         raise Unanswered(f"the run did not end well: {told!r}")

@@ -91,7 +91,7 @@ async def test_the_upstream_has_no_list_of_models(bench: Bench) -> None:
     target = bench.direct("chat64")
     with pytest.raises(Unanswered, match="404"):
         await ask(target, target.get("/chat64/v1/models"))
-    assert await bench.tally() == {"calls": 0, "hung_up": []}
+    assert await bench.tally() == {"calls": 0, "hung_up": [], "asked": []}
 
 
 async def test_the_upstream_tells_who_hung_up(bench: Bench) -> None:
@@ -101,7 +101,7 @@ async def test_the_upstream_tells_who_hung_up(bench: Bench) -> None:
         told = await bench.tally(hung_up=3)
     assert told["calls"] == 3
     assert len(told["hung_up"]) == 3
-    assert await bench.tally() == {"calls": 0, "hung_up": []}
+    assert await bench.tally() == {"calls": 0, "hung_up": [], "asked": []}
 
 
 def test_an_unknown_row_is_refused() -> None:
