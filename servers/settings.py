@@ -278,8 +278,8 @@ def variable(field: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """A URL as it may be shown."""
-    return re.sub(r"([?&](?:key|password)=)[^&]*", r"\1***", re.sub(r"(?<=://)([^/@]*)@", "***@", url))
+    """A URL as it may be shown, also one whose password has characters in it that should have been percent-encoded."""
+    return re.sub(r"([?&](?:key|(?:ssl)?password)=)[^&]*", r"\1***", re.sub(r"(?<=://)(?!/).*@", "***@", url))
 
 
 def cosmos_url(endpoint: str, key: str, database: str) -> str:

@@ -222,6 +222,15 @@ def test_a_storage_url_wins_over_the_provider(monkeypatch: pytest.MonkeyPatch) -
         ("sqlite:///x.db", "sqlite:///x.db"),
         ("postgresql://me:pw@host/db", "postgresql://***@host/db"),
         ("memory://", "memory://"),
+        ("postgresql://me:p/w@host/db", "postgresql://***@host/db"),
+        ("postgresql://me:p@w@host/db", "postgresql://***@host/db"),
+        ("redis://:p#w@host/0", "redis://***@host/0"),
+        ("redis://:p?w@host/0?prefix=a", "redis://***@host/0?prefix=a"),
+        (
+            "postgresql://host/db?password=p%40w&sslpassword=x&schema=a",
+            "postgresql://host/db?password=***&sslpassword=***&schema=a",
+        ),
+        ("sqlite:////home/me@work/x.db", "sqlite:////home/me@work/x.db"),
     ],
 )
 def test_urls_are_shown_without_passwords(url: str, shown: str) -> None:

@@ -44,6 +44,8 @@ class Place:
         """Raises `StorageError`, which never repeats the URL: it may hold a password."""
         try:
             parts = urlsplit(url)
+            if parts.netloc.count("@") > 1 or "@" in parts.path or "#" in url:
+                raise ValueError("a part of a password stands where a host does")
             query = parts.query.replace("+", "%2B")  # to libpq, a plus is a plus
             given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
             own = {name: given.pop(name) for name in ("schema", "table", "pool_size") if name in given}

@@ -102,6 +102,14 @@ def test_what_is_wrong_with_a_url_is_told_without_its_password(query: str, compl
     assert "hidden" not in str(raised.value)
 
 
+@pytest.mark.parametrize("password", ["hid/den", "hid@den", "hid#den", "hid?den", "hid%den"])
+def test_no_part_of_a_password_is_taken_for_a_host(password: str) -> None:
+    with pytest.raises(StorageError, match="written as %XX") as raised:
+        open_storage(f"postgresql://user:{password}@host:5432/db")
+    assert "hid" not in str(raised.value)
+    assert "den" not in str(raised.value)
+
+
 def test_the_rest_of_the_query_is_libpqs() -> None:
     place = Place.of(
         "postgresql://u:p%40ss@h/db?schema=S&table=t&pool_size=3&sslmode=require&connect_timeout=9&options=-c%20a%3Db+c"
