@@ -31,7 +31,9 @@ def transient(error: BaseException) -> bool:
 
 
 def lost(error: BaseException) -> bool:
-    """Whether the connection is to blame: another one may do."""
+    """Whether the connection is to blame: another one may do. Where there was none, it has been waited for already."""
+    if isinstance(error, (PoolTimeout, TooManyRequests)):
+        return False
     return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(("08", "57P"))
 
 

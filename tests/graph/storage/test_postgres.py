@@ -9,10 +9,12 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from psycopg import sql
+from psycopg_pool import AsyncConnectionPool
 
 from graph.storage import Append, Conflict, Put, Storage, StorageError, StorageUnavailable, migrate, open_storage
 from graph.storage.postgres import PostgresStorage, connections, schema
@@ -299,6 +301,27 @@ async def test_a_database_that_is_away_is_unavailable_and_comes_back(url: str, m
                 except StorageUnavailable:
                     pass
         await store.commit("t", Put("k", "b", b"1", expect=0))
+
+
+async def test_a_connection_is_waited_for_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = 0
+    monkeypatch.setattr(connections, "WAIT_SECONDS", 0.2)
+
+    class Counted(AsyncConnectionPool[Any]):
+        async def getconn(self, timeout: float | None = None) -> Any:
+            nonlocal waited
+            waited += 1
+            return await super().getconn(timeout)
+
+    monkeypatch.setattr(connections, "AsyncConnectionPool", Counted)
+    async with relayed(url) as (relay, store):
+        await relay.stop()
+        with pytest.raises(StorageUnavailable):  # what the pool had is lost, and found to be so
+            await store.get("t", "k", "a")
+        waited = 0
+        with pytest.raises(StorageUnavailable, match="no connection is free"):
+            await store.get("t", "k", "a")
+        assert waited == 1
 
 
 async def test_a_restart_between_requests_is_not_noticed(url: str) -> None:
