@@ -21,6 +21,7 @@ from graph.storage.port import StorageError
 from servers import DIALECTS
 from servers.context import context_of, route_path
 from servers.errors import ApiError, BadRequest, of_exception, respond, unknown_route
+from servers.logs import Outages
 from servers.resources import RESOURCES
 from servers.service import Service
 from servers.version import version
@@ -28,7 +29,7 @@ from servers.version import version
 Endpoint = Callable[..., Awaitable[Response]]
 SILENT = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 
-logger = logging.getLogger(__name__)
+_outages = Outages(logging.getLogger(__name__))
 
 
 def build_api(service: Service) -> FastAPI:
@@ -83,7 +84,7 @@ async def _answered(endpoint: Endpoint, request: Request, ids: Mapping[str, str]
 async def _failed(request: Request, error: Exception) -> Response:
     answer = of_exception(error)
     if isinstance(error, StorageError):
-        logger.error("storage failed in %s: %s", context_of(request.scope).id, error, exc_info=error)
+        _outages.tell(context_of(request.scope).id, error)
     return respond(answer)
 
 

@@ -111,7 +111,11 @@ def of_exception(error: Exception) -> ApiError:
             return ApiError(503, message, type=SERVER, code="shutting_down", headers={"retry-after": "1"})
         case StorageUnavailable():
             return ApiError(
-                503, "The storage can't be reached. Please try again.", type=SERVER, code="storage_unavailable"
+                503,
+                "The storage can't be reached. Please try again.",
+                type=SERVER,
+                code="storage_unavailable",
+                headers={"retry-after": "1"},
             )
         case _:
             return internal()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import orjson
 
+from graph.storage.port import StorageError, StorageUnavailable
 from servers.version import version
 
 OFF = logging.CRITICAL + 1
@@ -36,6 +38,26 @@ def request_log(*, wanted: bool) -> logging.Logger:
         handler.setFormatter(TextFormatter())
         log.addHandler(handler)
     return log
+
+
+class Outages:
+    """Tells that the storage is away, once in `every` seconds however many requests find it so: each has a line of its own
+    in the log of requests. What else a storage says is a fault, and told in full."""
+
+    def __init__(self, log: logging.Logger, every: float = 5.0) -> None:
+        self._log, self._every = log, every
+        self._told = -every
+        self._untold = 0
+
+    def tell(self, where: str, error: StorageError) -> None:
+        if not isinstance(error, StorageUnavailable):
+            self._log.error("storage failed in %s: %s", where, error, exc_info=error)
+        elif monotonic() - self._told < self._every:
+            self._untold += 1
+        else:
+            more = f" ({self._untold} more since the last such line)" if self._untold else ""
+            self._told, self._untold = monotonic(), 0
+            self._log.error("storage failed in %s: %s%s", where, error, more)
 
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: " ", 0x2029: " "}

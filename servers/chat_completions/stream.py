@@ -13,12 +13,13 @@ from graph.run import Run
 from graph.storage.port import StorageError
 from servers.chat_completions.usage import Tokens
 from servers.errors import ApiError, of_exception
+from servers.logs import Outages
 
 if TYPE_CHECKING:
     from graph.engine import Engine
 
 PATIENCE: Final = 5.0  # seconds that a stream waits for its first sign of life, to be a status code if it fails at once
-logger = logging.getLogger(__name__)
+_outages = Outages(logging.getLogger(__name__))
 E = TypeVar("E")
 E_contra = TypeVar("E_contra", contravariant=True)
 
@@ -118,7 +119,7 @@ class AnswerStream(Generic[E]):
         try:
             tokens = await self._settle(runs) if self._chunks.answered else None
         except StorageError as error:
-            logger.error("storage failed at the end of run %s: %s", runs[0].id, error, exc_info=error)
+            _outages.tell(f"run {runs[0].id}, at its end", error)
             return self._chunks.fail(of_exception(error))
         return ready + self._chunks.close(tokens)
 

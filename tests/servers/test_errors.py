@@ -56,6 +56,7 @@ async def test_what_a_route_raises(
     assert (answer.error["type"], answer.error["param"], answer.error["code"]) == (type, param, code)
     assert answer.error["message"]
     assert b"secret" not in answer.body
+    assert ("retry-after" in answer.headers) == (status in (409, 429, 503))
     check("ErrorResponse", answer.json())
 
 
