@@ -151,6 +151,19 @@ def copy(
     raise typer.Exit(copy_storage(source, target, from_blobs or blobs, to_blobs or blobs))
 
 
+sandbox = typer.Typer(help="Where programs that a model wrote are run.", no_args_is_help=True)
+commands.add_typer(sandbox, name="sandbox")
+
+
+@sandbox.command()
+def prepare() -> None:
+    """Compile what SANDBOX needs, so that no program waits for it: in an image, or after an upgrade."""
+    configured = settings.load()
+    from servers.terminal.sandbox import prepare as work
+
+    raise typer.Exit(work(configured))
+
+
 @commands.command()
 def version() -> None:
     """Print the version."""

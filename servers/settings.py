@@ -119,6 +119,10 @@ class Settings(BaseSettings):
     searxng_url: SecretStr | None = Field(None, validation_alias=AliasChoices("SEARXNG_URL", "SEARX_HOST"))
     wikipedia_language: str = Field("en", validation_alias="WIKIPEDIA_LANGUAGE")
 
+    sandbox: str = Field("monty", validation_alias="SANDBOX")
+    sandbox_python: Path | None = Field(None, validation_alias="SANDBOX_PYTHON")
+    sandbox_cache: Path | None = Field(None, validation_alias="SANDBOX_CACHE")
+
     mcp_config: Annotated[tuple[McpServer, ...], NoDecode] = Field((), validation_alias="MCP_CONFIG")
     mcp_enabled: bool = Field(True, validation_alias="MCP_ENABLE")
 
@@ -149,7 +153,7 @@ class Settings(BaseSettings):
             return tuple({"pattern": pattern, "target": target} for pattern, target in value.items())
         return tuple(_alias(each) for each in _split(value)) if isinstance(value, str) else value
 
-    @field_validator("log_format", "log_level", "database_provider", "search_provider", mode="before")
+    @field_validator("log_format", "log_level", "database_provider", "search_provider", "sandbox", mode="before")
     @classmethod
     def _lowered(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value

@@ -61,4 +61,7 @@ def tool_settings(settings: Settings) -> ToolSettings:
         searxng_url=revealed(settings.searxng_url),
         wikipedia_language=settings.wikipedia_language,
         mcp=settings.mcp_config,
+        sandbox=settings.sandbox,
+        sandbox_python=settings.sandbox_python,
+        sandbox_cache=settings.sandbox_cache,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from agents.tools.mcp import connect, is_installed
 from agents.tools.port import Offers, Tool
 from agents.tools.python import PYTHON, python_tool
+from agents.tools.sandbox import open_sandbox
 from agents.tools.sandbox.monty import MONTY
 from agents.tools.search import SEARCH
 from agents.tools.settings import ToolNotConfigured, ToolSettings
@@ -39,7 +40,7 @@ class Toolbox:
     def __init__(self, web: Web | None = None, mcp: Connections | None = None, sandbox: Sandbox | None = None) -> None:
         self._web, self._mcp = web, mcp
         self.sandbox: Sandbox = sandbox or MONTY
-        ours = [*(web.tools if web else ()), *([python_tool(sandbox)] if sandbox else [])]
+        ours = [*(web.tools if web else ()), *([] if self.sandbox is MONTY else [python_tool(self.sandbox)])]
         self.tools: Mapping[str, Tool] = TOOLS | {tool.spec.name: tool for tool in ours}
         self.offers: Offers = mcp or NOTHING
 
@@ -69,7 +70,8 @@ def open_tools(settings: ToolSettings) -> Toolbox:
     `ToolNotConfigured`."""
     if settings.mcp and not is_installed():
         raise ToolNotConfigured("MCP_CONFIG: the package of MCP is missing: pip install 'cortex-flow[mcp]'.")
-    return Toolbox(_web(settings), connect(settings.mcp) if settings.mcp else None)
+    sandbox = open_sandbox(settings)
+    return Toolbox(_web(settings), connect(settings.mcp) if settings.mcp else None, sandbox)
 
 
 def _web(settings: ToolSettings) -> Web | None:

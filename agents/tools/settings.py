@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from agents.tools.mcp.settings import McpServer
 
@@ -18,7 +19,7 @@ class ToolNotConfigured(Exception):
 @dataclass(frozen=True, slots=True)
 class ToolSettings:
     """Where `search` looks: the library alone, or a provider of `agents.tools.web.PROVIDERS` as well. `mcp` are servers
-    that have more tools."""
+    that have more tools. Programs are run in the `sandbox` of that name: bubblewrap's `sandbox_python`, wasi's `sandbox_cache`."""
 
     search_provider: str = "library"
     tavily_api_key: str | None = field(default=None, repr=False)
@@ -27,6 +28,9 @@ class ToolSettings:
     searxng_url: str | None = field(default=None, repr=False)
     wikipedia_language: str = "en"
     mcp: tuple[McpServer, ...] = ()
+    sandbox: str = "monty"
+    sandbox_python: Path | None = None
+    sandbox_cache: Path | None = None
 
     @property
     def searches_web(self) -> bool:
