@@ -15,6 +15,8 @@ class Options(TypedDict, total=False):
     - `cors_origins`: page origins, `True` for all of them (as is the default), `False` for none.
     - `model_aliases`: names or globs that clients may use, and what each stands for; the first that matches wins.
     - `search_provider`: where agents search besides the library; with one, they can read pages too.
+    - `sandbox`: where programs that a model wrote are run; `sandbox_python`: the interpreter
+      that `bubblewrap` takes; `sandbox_cache`: where `wasi` keeps its compiled one.
     - `mcp_config`: the path of a file that describes MCP servers; `mcp_enabled`: the team is one itself, at `/mcp`.
     - `llm_model`, `supervisor_model` and so on, `openai_api_key`, `openai_base_url` and the keys for searches come from the
       environment when they are left out. Nothing else does.
@@ -58,6 +60,9 @@ class Options(TypedDict, total=False):
     exa_api_key: str
     searxng_url: str
     wikipedia_language: str
+    sandbox: str
+    sandbox_python: str | Path
+    sandbox_cache: str | Path
     mcp_config: str | Path
     mcp_enabled: bool
     max_body_mb: float

@@ -45,7 +45,8 @@ class Toolbox:
         self.offers: Offers = mcp or NOTHING
 
     def start(self) -> None:
-        """Begin to connect with the servers of tools. Returns at once."""
+        """Begin to connect with the servers of tools, and to have the sandbox ready. Returns at once."""
+        self.sandbox.start()
         if self._mcp is not None:
             self._mcp.start()
 

@@ -26,7 +26,6 @@ from graph.interpreter.places import Place, remove_left_over
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS: Final = 600.0
-MOST_SESSIONS: Final = 32
 
 
 @dataclass(slots=True, eq=False)
@@ -64,14 +63,12 @@ class RunPrograms:
 class Sessions:
     """The sessions of this process. Used by one event loop."""
 
-    def __init__(
-        self, sandbox: Sandbox, files: Files, *, most: int = MOST_SESSIONS, idle: float = IDLE_SECONDS
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, files: Files, *, most: int | None = None, idle: float = IDLE_SECONDS) -> None:
         self._sandbox = sandbox
         self._files = files
-        self._most = most
+        self._most = most or sandbox.most
         self._idle = idle
-        self._at_work = asyncio.Semaphore(most)
+        self._at_work = asyncio.Semaphore(self._most)
         self._place = Place()
         self._runs: dict[str, _Programs] = {}
         self._closing: set[asyncio.Task[None]] = set()

@@ -52,6 +52,11 @@ class MontySandbox:
         "json.dump and pathlib work."
     )
 
+    most = 32
+
+    def start(self) -> None:
+        """Nothing has to be ready."""
+
     async def open(self, files: Path) -> Session:
         return _Session(files)
 

@@ -43,9 +43,14 @@ class Session(Protocol):
 
 class Sandbox(Protocol):
     """Runs untrusted programs: no file but those in `DATA`, no network, no environment, no other process, and limits on
-    time, memory, output and files. `guide` tells a model what its programs may use."""
+    time, memory, output and files. `guide` tells a model what its programs may use; `most` is how many sessions should be
+    open at the same time, for the memory that each of them holds."""
 
     guide: str
+    most: int
+
+    def start(self) -> None:
+        """Begin with what the first session would wait for. Returns at once."""
 
     async def open(self, files: Path) -> Session:
         """A session that shows the files in a folder, which programs can read and never change: what they write over is

@@ -19,8 +19,24 @@ AT_ONCE: Final = os.cpu_count() or 2
 """How many programs run at the same time; others wait for their turn."""
 ERROR_CHARACTERS: Final = 2_000
 _WRITTEN: Final = "written"
+_MOST: Final = 32
+_CONTAINER: Final = Path("/sys/fs/cgroup/memory.max")
 
 Start = Callable[[], Awaitable[Interpreter]]
+
+
+def most_sessions() -> int:
+    """How many sessions fit into half of the memory that there is, each with all that its programs may take."""
+    return max(2, min(_MOST, _memory() // 2 // MEMORY_BYTES))
+
+
+def _memory() -> int:
+    """The machine's, or the container's where that has less."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(_CONTAINER.read_text()))
+    except (OSError, ValueError):
+        return machine
 
 
 class RemoteSession:

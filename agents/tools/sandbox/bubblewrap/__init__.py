@@ -13,7 +13,7 @@ from agents.tools.sandbox import remote
 from agents.tools.sandbox.bubblewrap.confinement import command, own_python
 from agents.tools.sandbox.port import Session
 from agents.tools.sandbox.process import MB, Command, Interpreter
-from agents.tools.sandbox.remote import AT_ONCE, MEMORY_BYTES, RemoteSession
+from agents.tools.sandbox.remote import AT_ONCE, MEMORY_BYTES, RemoteSession, most_sessions
 from agents.tools.settings import ToolNotConfigured
 
 _START: Final = 30.0
@@ -27,11 +27,15 @@ class Bubblewrap:
     def __init__(self, python: Path | None = None) -> None:
         self._command = _working(python)
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self.most = most_sessions()
         self.guide = (
             f"A program may take {remote.SECONDS:.0f} seconds and {MEMORY_BYTES // MB} MB. The language is Python with its "
             "standard library; packages like numpy and pandas may be there: try to import them. plt.show() saves the figure as "
             "a PNG. No network, no other processes, no input()."
         )
+
+    def start(self) -> None:
+        """Nothing has to be ready."""
 
     async def open(self, files: Path) -> Session:
         return RemoteSession(self._start, files, self._turns)

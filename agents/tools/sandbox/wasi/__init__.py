@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import signal
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
@@ -12,10 +15,11 @@ from typing import Final
 from agents.tools.sandbox import remote
 from agents.tools.sandbox.port import Session
 from agents.tools.sandbox.process import MB, Command, Died, Interpreter
-from agents.tools.sandbox.remote import AT_ONCE, MEMORY_BYTES, RemoteSession
-from agents.tools.sandbox.wasi.prepare import compiled, default_cache, prepare
+from agents.tools.sandbox.remote import AT_ONCE, MEMORY_BYTES, RemoteSession, most_sessions
+from agents.tools.sandbox.wasi.prepare import compiled, default_cache, prepare, preparing
 from agents.tools.settings import ToolNotConfigured
 
+log = logging.getLogger(__name__)
 _ROOT: Final = Path(__file__).parents[4]
 _MAIN: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); from agents.tools.sandbox.wasi.worker import main; "
@@ -26,7 +30,7 @@ _GRACE: Final = 10.0  # the interpreter's own limit ends a program; this is for 
 
 
 class Wasi:
-    """Interpreters in WebAssembly, each in a process of its own. Once the first was needed, one that has imported the
+    """Interpreters in WebAssembly, each in a process of its own. One that has imported the
     large packages waits for the next session (`spare`). Raises `ToolNotConfigured` where the package is missing."""
 
     def __init__(self, cache: Path | None = None, *, spare: bool = True) -> None:
@@ -35,7 +39,8 @@ class Wasi:
         self._cache = cache or default_cache()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._keeps_spare = spare
-        self._preparing = asyncio.Lock()
+        self._compiling: asyncio.Task[None] | None = None
+        self.most = most_sessions()
         self._spare: asyncio.Task[Interpreter] | None = None
         self.guide = (
             f"A program may take {remote.SECONDS:.0f} seconds and {MEMORY_BYTES // MB} MB. The language is Python with its standard "
@@ -50,21 +55,24 @@ class Wasi:
         """Compile the interpreter, as the first program would. False where that is done already. Raises `ToolNotConfigured`."""
         return prepare(self._cache)
 
+    def start(self) -> None:
+        """Have an interpreter wait for the first session; where it has to be compiled, that takes more than a minute."""
+        if self._keeps_spare and self._spare is None:
+            self._spare = asyncio.create_task(self._ready("warm"))
+
     async def close(self) -> None:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            spare.cancel()
-            with suppress(asyncio.CancelledError, Died):
-                await (await spare).kill()
+        begun = [task for task in (self._spare, self._compiling) if task is not None]
+        self._spare = self._compiling = None
+        for task in begun:
+            task.cancel()
+        for result in await asyncio.gather(*begun, return_exceptions=True):
+            if isinstance(result, Interpreter):
+                await result.kill()
 
     async def _take(self) -> Interpreter:
         """The one that waits, or a new one; and another one for who comes next."""
-        interpreter = self._waiting()
-        if interpreter is None:
-            await self._prepared()
-            interpreter = await Interpreter.start(self._command("cold"), _START)
-        if self._keeps_spare and self._spare is None:
-            self._spare = asyncio.create_task(Interpreter.start(self._command("warm"), _START))
+        interpreter = self._waiting() or await self._ready("cold")
+        self.start()
         return interpreter
 
     def _waiting(self) -> Interpreter | None:
@@ -75,18 +83,43 @@ class Wasi:
             return None
         return spare.result()
 
+    async def _ready(self, warm: str) -> Interpreter:
+        if not compiled(self._cache):
+            await self._prepared()
+        return await Interpreter.start(self._command(warm), _START)
+
     async def _prepared(self) -> None:
-        async with self._preparing:
-            if compiled(self._cache):
-                return
-            try:
-                await asyncio.to_thread(self.prepare)
-            except ToolNotConfigured as error:
-                raise Died(error.message) from None
+        """Wait until it is compiled, which goes on when one who waits is cancelled. Raises `Died`."""
+        if self._compiling is None or self._compiling.done():
+            self._compiling = asyncio.create_task(_compile(self._cache))
+        await asyncio.shield(self._compiling)
 
     def _command(self, warm: str) -> Command:
         arguments = (str(_ROOT), str(self._cache), str(MEMORY_BYTES), warm)
         return Command([sys.executable, "-P", "-c", _MAIN, *arguments])
+
+
+async def _compile(cache: Path) -> None:
+    log.info("the sandbox is being compiled for this machine; `cortex-flow sandbox prepare` does so beforehand")
+    process = await asyncio.create_subprocess_exec(
+        *preparing(cache),
+        env={},
+        cwd="/",
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        _, told = await process.communicate()
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
+    if process.returncode != 0:
+        lines = told.decode(errors="replace").strip().splitlines() or [f"exit status {process.returncode}"]
+        log.error("the sandbox is not ready: %s", lines[-1])
+        raise Died("The sandbox is not ready: its interpreter could not be compiled.")
 
 
 __all__ = ["Wasi"]

