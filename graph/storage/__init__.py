@@ -1,6 +1,10 @@
 """Storage by URL. A backend joins by writing one file and naming its class in `SCHEMES`.
 
 A backend's class is constructed with `(url, blob_url)` and imported when its scheme is used, not before.
+
+- What all of them promise: `port`; `passages` are the texts of vector stores, for a store that searches them itself.
+- What they share: `blobs`, `waiters` (for a log to grow), `patience` (with a server at the start), `versions` (of schemas).
+- From one into another: `copying`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from graph.storage.cosmos.location import Location
+from graph.storage.patience import patiently
 from graph.storage.port import StorageError, StorageUnavailable
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ T = TypeVar("T")
 Key = tuple[str, str]
 """An item's partition and its id in it."""
 
-PATIENCE_SECONDS = 10.0
-_PAUSE: Final = 0.5
+START_SECONDS = 10.0
 _AT_ONCE: Final = 32
 _SECONDS_FOR_A_CONNECTION: Final = 5
 _SECONDS_FOR_AN_ANSWER: Final = 30
@@ -61,14 +61,7 @@ class Account:
         """Connect, trying for some seconds, and make the container where there is none. Raises `StorageError`."""
         if self._client is not None:
             raise StorageError(f"{self.name} is open already")
-        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-        while True:
-            try:
-                return await self._connect()
-            except StorageUnavailable:
-                if asyncio.get_running_loop().time() >= deadline:
-                    raise
-            await asyncio.sleep(_PAUSE)
+        await patiently(self._connect, START_SECONDS)
 
     async def close(self) -> None:
         """Hang up. Closing twice is allowed."""

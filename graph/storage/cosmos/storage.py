@@ -20,11 +20,11 @@ from graph.storage.port import (
     Entry,
     Filed,
     Order,
-    StorageError,
     StorageUnavailable,
     Stored,
     Write,
 )
+from graph.storage.versions import refuse_newer
 from graph.storage.waiters import Waiters
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class CosmosStorage(WithBlobs):
         await self._blobs.open()
         await self._account.open()
         try:
-            await self._check(await self._schema())
+            self._check(await self._schema())
         except BaseException:
             await self._account.close()
             raise
@@ -70,7 +70,7 @@ class CosmosStorage(WithBlobs):
         await self._account.open()
         try:
             found = await self._schema()
-            await self._check(found)
+            self._check(found)
             return found, SCHEMA
         finally:
             await self._account.close()
@@ -256,12 +256,8 @@ class CosmosStorage(WithBlobs):
         await self._account.create(names.SCHEMA, {"y": "schema", "version": SCHEMA})
         return SCHEMA
 
-    async def _check(self, found: int) -> None:
-        if found > SCHEMA:
-            raise StorageError(
-                f"{self._account.name} was written by a newer Cortex Flow (schema {found}, this one knows {SCHEMA}): "
-                "upgrade Cortex Flow, or choose another container in STORAGE_URL"
-            )
+    def _check(self, found: int) -> None:
+        refuse_newer(self._account.name, found, SCHEMA, "choose another container in STORAGE_URL")
 
 
 def _where(given: Mapping[str, Any]) -> str:

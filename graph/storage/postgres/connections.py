@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -12,9 +11,10 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from graph.storage.patience import patiently
 from graph.storage.port import StorageError, Write
 from graph.storage.postgres import schema
-from graph.storage.postgres.faults import away, lost, sentence, transient, translated
+from graph.storage.postgres.faults import lost, transient, translated
 from graph.storage.postgres.place import Place
 
 T = TypeVar("T")
@@ -22,7 +22,6 @@ Row = tuple[Any, ...]
 Connection = psycopg.AsyncConnection[Row]
 
 START_SECONDS: Final = 15.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 WAIT_SECONDS: Final = 5.0
 """How long a request waits for a connection: as long as a database takes that is restarted."""
 
@@ -69,7 +68,7 @@ class Connections:
         """Something to be done with a connection of its own, before there is a pool. A database that is not there yet is
         waited for."""
         with translated(self._place.where):
-            connection = await self._patiently()
+            connection = await patiently(self._connected, START_SECONDS)
             async with connection:
                 try:
                     return await action(connection, self._place)
@@ -131,25 +130,9 @@ class Connections:
                 raise asyncio.CancelledError
             yield connection
 
-    async def _patiently(self) -> Connection:
-        """A connection, as soon as there is one within the first seconds."""
-        until, pause, told = time.monotonic() + START_SECONDS, FIRST_PAUSE, False
-        while True:
-            try:
-                return await connected(self._place)
-            except psycopg.Error as error:
-                if not away(error) or time.monotonic() + pause > until:
-                    raise
-                if not told:
-                    told = True
-                    log.warning(
-                        "%s does not answer, trying for %d seconds: %s",
-                        self._place.where,
-                        START_SECONDS,
-                        sentence(error),
-                    )
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+    async def _connected(self) -> Connection:
+        with translated(self._place.where):
+            return await connected(self._place)
 
 
 def _cancels() -> int:

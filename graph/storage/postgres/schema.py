@@ -19,6 +19,7 @@ import psycopg
 from graph.storage.port import StorageError
 from graph.storage.postgres.faults import CONFLICT
 from graph.storage.postgres.place import Place
+from graph.storage.versions import refuse_newer, refuse_older
 
 _DOCUMENTS: Final = """
 CREATE TABLE {documents} (
@@ -212,16 +213,8 @@ async def version(connection: Connection, place: Place) -> int:
 
 def check(found: int) -> None:
     """Raises `StorageError` for tables that are not today's."""
-    if found > today():
-        raise StorageError(
-            f"it was written by a newer Cortex Flow (schema {found}, this one knows {today()}): "
-            "upgrade Cortex Flow, or choose other tables in STORAGE_URL (?table=...)"
-        )
-    if found < today():
-        raise StorageError(
-            f"it was written by an older Cortex Flow (schema {found}, this one needs {today()}): "
-            "stop every process that uses it and run `cortex-flow migrate`"
-        )
+    refuse_newer("it", found, today(), "choose other tables in STORAGE_URL (?table=...)")
+    refuse_older("it", found, today())
 
 
 async def _check_encoding(connection: Connection) -> None:

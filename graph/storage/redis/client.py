@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
+from graph.storage.patience import patiently
 from graph.storage.port import StorageError
 from graph.storage.redis.faults import is_full, is_refusal, is_replica, translated
 from graph.storage.redis.location import Location
@@ -22,7 +23,6 @@ from graph.storage.redis.location import Location
 log = logging.getLogger(__name__)
 
 START_SECONDS = 10.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 CONNECTIONS = 32
 SAYS_FULL_EVERY = 60.0  # seconds
 
@@ -54,7 +54,7 @@ class Client:
         self._pool = self._made()
         self._redis = Redis(connection_pool=self._pool)
         try:
-            await self._patiently()
+            await patiently(self._greet, START_SECONDS)
         except BaseException:
             await self.close()
             raise
@@ -109,22 +109,13 @@ class Client:
         except ValueError as error:
             raise StorageError(f"{self._location.name}: {error}") from None
 
-    async def _patiently(self) -> None:
-        loop = asyncio.get_running_loop()
-        deadline, pause, told = loop.time() + START_SECONDS, FIRST_PAUSE, False
-        while True:
-            try:
-                await self._sent("PING")
-                return
-            except (RedisError, OSError) as error:
-                failure = translated(error, self._location.name)
-                if is_refusal(error) or loop.time() + pause >= deadline:
-                    raise failure from error
-            if not told:
-                log.warning("%s; trying again for %d seconds", failure, START_SECONDS)
-                told = True
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+    async def _greet(self) -> None:
+        """Raises `StorageUnavailable` for a server that may come yet, another `StorageError` for one that lets nobody in."""
+        try:
+            await self._sent("PING")
+        except (RedisError, OSError) as error:
+            failure = translated(error, self._location.name)
+            raise StorageError(str(failure)) if is_refusal(error) else failure from error
 
     async def _sent(self, *command: Any) -> Any:
         """Its timeout is not redis-py's, which on Python 3.11 may swallow that the caller was cancelled (`wait_for`)."""

@@ -7,6 +7,7 @@ import logging
 from graph.storage.port import StorageError
 from graph.storage.redis.client import Client
 from graph.storage.redis.keys import Keys
+from graph.storage.versions import refuse_newer, refuse_older
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +20,7 @@ async def prepare(client: Client, keys: Keys, where: str) -> None:
     await _check_server(client, where)
     await _warn(client, where)
     found = await _signed(client, keys, where)
-    if found < SCHEMA:
-        raise StorageError(
-            f"{where} was written by an older Cortex Flow (schema {found}, this one needs {SCHEMA}): "
-            "stop every process that uses it and run `cortex-flow migrate`"
-        )
+    refuse_older(where, found, SCHEMA)
 
 
 async def migrate(client: Client, keys: Keys, where: str) -> tuple[int, int]:
@@ -44,11 +41,7 @@ async def _version(client: Client, keys: Keys, where: str) -> int:
     if raw is not None and not raw.isdigit():
         raise StorageError(f"{where} has keys of another program under this prefix: choose another with ?prefix=")
     version = int(raw or 0)
-    if version > SCHEMA:
-        raise StorageError(
-            f"{where} was written by a newer Cortex Flow (schema {version}, this one knows {SCHEMA}): "
-            "upgrade Cortex Flow, or choose another prefix with ?prefix="
-        )
+    refuse_newer(where, version, SCHEMA, "choose another prefix with ?prefix=")
     return version
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 
 from graph.storage.port import StorageError
+from graph.storage.versions import refuse_newer, refuse_older
 
 APPLICATION_ID = 0x43464C57  # "CFLW": tells our files from other programs' SQLite files
 
@@ -62,16 +63,9 @@ def version(connection: sqlite3.Connection) -> int:
 def check(found: int) -> None:
     """Raises `StorageError` when a file of this version can't be used as it is: a newer one, or one whose tables are not
     today's."""
-    if found > today():
-        raise StorageError(
-            f"it was written by a newer Cortex Flow (schema {found}, this one knows {today()}): "
-            "upgrade Cortex Flow, or choose another file in STORAGE_URL"
-        )
+    refuse_newer("it", found, today(), "choose another file in STORAGE_URL")
     if found > 0 and any(MIGRATIONS[found - 1 :]):
-        raise StorageError(
-            f"it was written by an older Cortex Flow (schema {found}, this one needs {today()}): "
-            "stop every process that uses it and run `cortex-flow migrate`"
-        )
+        refuse_older("it", found, today())
 
 
 def create(connection: sqlite3.Connection) -> None:

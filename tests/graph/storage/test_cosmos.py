@@ -257,7 +257,7 @@ async def test_a_container_of_a_newer_version_is_refused(place: str, other: Cosm
 async def test_a_server_that_is_away_is_waited_for_and_then_told_without_the_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("graph.storage.cosmos.account.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("graph.storage.cosmos.account.START_SECONDS", 0.1)
     storage = CosmosStorage("cosmos://127.0.0.1:9/tests/x?emulator=true&key=c2VjcmV0", "memory://")
     with pytest.raises(StorageUnavailable, match="can't be reached") as raised:
         await storage.open()

@@ -108,7 +108,7 @@ async def test_a_server_that_comes_later_is_waited_for(server: RedisServer) -> N
 async def test_a_wrong_password_is_not_tried_again(server: RedisServer) -> None:
     with server.client() as client:
         client.config_set("requirepass", "right secret")
-    with pytest.raises(StorageUnavailable, match="refuses this user") as raised:
+    with pytest.raises(StorageError, match="refuses this user") as raised:
         await open_storage(server.url.replace("//", "//:wrong-secret@"), "memory://").open()
     assert "wrong-secret" not in str(raised.value)
     async with opened(server.url.replace("//", "//:right%20secret@")) as storage:
