@@ -48,7 +48,7 @@ def create_thread_storage(options: Mapping[str, Any] | None = None, **fields: An
     - `memory`, the default
     - `sqlite`: `path`
     - `redis`: `url`, `key_prefix`, `ttl` (seconds)
-    - `postgres`: `connection_string`, `table_name`
+    - `postgres`: `connection_string`, or `host`, `port`, `database`, `user` and `password`; `schema`, `table_name`
     - `cosmos`: `endpoint`, `key`, `database`
 
     `url` is that of a server, with or without a type; so is `blob_url`, beside any of them. Names may be written as
@@ -80,16 +80,23 @@ def _sqlite(path: Any = "cortex-flow.db", url: str | None = None) -> str:
 
 
 def _redis(url: str = REDIS, key_prefix: str = "", ttl: int = 0) -> str:
-    """A prefix ends in a colon here, whether it is written or not."""
-    return _with(_of("redis", url), prefix=key_prefix.removesuffix(":"), ttl=ttl)
+    """A prefix ends in a colon here, whether it is written or not. One within it becomes a dot: `cogitator:openai:`."""
+    return _with(_of("redis", url), prefix=key_prefix.removesuffix(":").replace(":", "."), ttl=ttl)
 
 
-def _postgres(connection_string: str = "", table_name: str = "", url: str = "") -> str:
-    if not (place := connection_string or url):
+def _postgres(connection_string: str = "", table_name: str = "", schema: str = "", url: str = "", **server: Any) -> str:
+    place = connection_string or url or (_address(**server) if server else "")
+    if not place:
         raise TypeError(
             "A storage of type 'postgres' needs connection_string: postgresql://user:password@host/database"
         )
-    return _with(_of("postgres", place), table=table_name)
+    return _with(_of("postgres", place), schema=schema, table=table_name)
+
+
+def _address(host: str = "127.0.0.1", port: int = 5432, database: str = "", user: str = "", password: str = "") -> str:
+    name = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    at = f"[{host}]" if ":" in host else host
+    return f"postgresql://{name}{'@' if name else ''}{at}:{port}/{quote(database, safe='')}"
 
 
 def _cosmos(endpoint: str = "", key: str = "", database: str = DATABASE, url: str = "") -> str:

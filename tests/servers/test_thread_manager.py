@@ -146,7 +146,8 @@ def test_without_awaiting() -> None:
         ({"type": "postgres"}, TypeError, "needs connection_string"),
         ({"type": "cosmos", "endpoint": "https://a.documents.azure.com"}, TypeError, "needs endpoint and key"),
         ({"type": "redis", "ttl": 5}, StorageError, "ttl '5'"),
-        ({"type": "redis", "keyPrefix": "a:b:"}, StorageError, "prefix 'a:b'"),
+        ({"type": "redis", "keyPrefix": "a b:"}, StorageError, "prefix 'a b'"),
+        ({"type": "postgres", "host": "h", "hosts": "i"}, TypeError, "hosts"),
         ({"type": "postgres", "url": "postgres://h/db", "table_name": "a-b"}, StorageError, "table='a-b'"),
     ],
 )
@@ -163,16 +164,18 @@ def test_storages_by_type(tmp_path: Path) -> None:
 
 
 KEY = "a2V5Kys="
+REDIS = "redis://127.0.0.1:6379/0"
 
 
 @pytest.mark.parametrize(
     ("options", "url"),
     [
-        ({"type": "redis"}, "redis://127.0.0.1:6379/0"),
+        ({"type": "redis"}, REDIS),
         (
             {"type": "redis", "url": "redis://localhost:6379", "keyPrefix": "talk:", "ttl": 86400},
             "redis://localhost:6379?prefix=talk&ttl=86400",
         ),
+        ({"type": "redis", "keyPrefix": "cogitator:openai:"}, f"{REDIS}?prefix=cogitator.openai"),
         ({"url": "rediss://h/1?prefix=a"}, "rediss://h/1?prefix=a"),
         (
             {"type": "postgres", "connectionString": "postgresql://u:p@h/db", "tableName": "assistant_threads"},
@@ -181,6 +184,18 @@ KEY = "a2V5Kys="
         (
             {"type": "postgres", "url": "postgres://h/db?schema=a", "table_name": "b"},
             "postgres://h/db?schema=a&table=b",
+        ),
+        (
+            {
+                "type": "postgres",
+                "host": "h",
+                "port": 5433,
+                "database": "db",
+                "user": "u",
+                "password": "p/w",
+                "schema": "a",
+            },
+            "postgresql://u:p%2Fw@h:5433/db?schema=a",
         ),
         (
             {"type": "cosmos", "endpoint": "https://a.documents.azure.com:443/", "key": KEY},
