@@ -20,11 +20,17 @@ PROGRAM = shutil.which("redis-server")
 needs_redis_server = pytest.mark.skipif(PROGRAM is None, reason="needs the program redis-server")
 
 
+HIGHEST_PORT = 55_535
+"""A server of a cluster has a second port, 10 000 above its own."""
+
+
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    while True:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port: int = found.getsockname()[1]
+        if port <= HIGHEST_PORT:
+            return port
 
 
 class RedisServer:
@@ -47,6 +53,7 @@ class RedisServer:
             with suppress(RedisError), self.client() as client:
                 client.ping()
                 return
+            assert self._process and self._process.poll() is None, "redis-server has ended"
             time.sleep(0.01)
 
     def spawn(self) -> None:
