@@ -16,11 +16,13 @@ from servers.settings import BadSettings, Settings, revealed, variable, without_
 from servers.team import Team, tool_settings
 
 if TYPE_CHECKING:
+    from agents.crew import Crew
     from agents.models import Models, ModelSettings
     from agents.models.embeddings import OpenAIEmbeddings
     from agents.tools import Toolbox
     from graph.engine import Engine, EngineSettings
     from graph.library import FolderLibrary
+    from graph.tokens import Tokenizer
     from graph.vector_stores.knowledge import Knowledge
     from servers.mcp.host import Host
     from servers.service import Service
@@ -135,7 +137,8 @@ class Backend:
         return tools
 
     async def open_knowledge(self, storage: Storage) -> Knowledge:
-        """The vector stores, for who needs nothing else. What their searches need is kept beside a database that is a file, by the server of it."""
+        """The vector stores, for who needs nothing else. What their searches need is kept beside a database that is a file, by
+        the server of it."""
         from graph.vector_stores.knowledge import Knowledge
 
         s = self._settings
@@ -164,12 +167,10 @@ class Backend:
     ) -> Service:
         from graph.assistants import Assistants
         from graph.completions import Completions
-        from graph.engine import Engine
         from graph.files import Files
         from graph.repeats import Repeats
         from graph.tokens import open_tokenizer
         from graph.uploads import Uploads
-        from graph.vector_stores.library import Shelves, StoredLibrary
         from servers.mcp.host import Host
         from servers.routing import routing
         from servers.service import Service
@@ -177,32 +178,18 @@ class Backend:
         s = self._settings
         tokenizer, crew = open_tokenizer(s.token_model), self._team.crew(tools.tools, tools.offers)
         _check_offers(s, crew.names)
-        engine = Engine(
-            storage=storage,
-            models=models,
-            tokenizer=tokenizer,
-            library=Shelves(library, StoredLibrary(knowledge)),
-            settings=_engine_settings(s),
-            crew=crew,
-            run_files=partial(knowledge.of_run, window=s.max_context_tokens),
-            sandbox=tools.sandbox,
-            forgetters=[knowledge.stores.forget],
-            runtime=self._runtime,
-            chores={"ingest": knowledge.wake},
-        )
-        self._closers.push_async_callback(engine.close)
-        self._engine, self._mcp = engine, Host(engine, crew, s)
+        engine = self._made(storage, models, tokenizer, library, tools, crew, knowledge)
+        self._mcp = Host(engine, crew, s)
         self._closers.push_async_callback(self._mcp.close)
         if self._alone:
             await self._begin(storage, engine, knowledge)
-        names = routing(s, models.find, crew.names)
         files = Files(storage)
         return Service(
             s,
             engine,
             models,
             tokenizer,
-            names,
+            routing(s, models.find, crew.names),
             Completions(storage),
             Assistants(storage),
             files,
@@ -211,6 +198,36 @@ class Backend:
             self._mcp,
             Repeats(storage, engine.lease),
         )
+
+    def _made(
+        self,
+        storage: Storage,
+        models: Models,
+        tokenizer: Tokenizer,
+        library: FolderLibrary,
+        tools: Toolbox,
+        crew: Crew,
+        knowledge: Knowledge,
+    ) -> Engine:
+        """The engine, which is closed at the end."""
+        from graph.engine import Engine
+        from graph.vector_stores.library import Shelves, StoredLibrary
+
+        self._engine = engine = Engine(
+            storage=storage,
+            models=models,
+            tokenizer=tokenizer,
+            library=Shelves(library, StoredLibrary(knowledge)),
+            settings=_engine_settings(self._settings),
+            crew=crew,
+            run_files=partial(knowledge.of_run, window=self._settings.max_context_tokens),
+            sandbox=tools.sandbox,
+            forgetters=[knowledge.stores.forget],
+            runtime=self._runtime,
+            chores={"ingest": knowledge.wake},
+        )
+        self._closers.push_async_callback(engine.close)
+        return engine
 
     async def _begin(self, storage: Storage, engine: Engine, knowledge: Knowledge) -> None:
         """Take up what there is to do in the background."""

@@ -1,6 +1,11 @@
 """The tools that run inside, by name. To add one, write one file and name it here.
 
 `TOOLS` need no settings; `open_tools` gives all that a process has by its settings.
+
+- What a tool is, and what it is given: `port`; the operator's functions as tools: `adapt`; what operators choose: `settings`.
+- Searching: `search` (everywhere at once), by way of `fusion` (of what was found) and `pages` (which addresses are one page);
+  `file_search` in vector stores; `web/` has the providers and `read_page`.
+- Programs: `python`, in a `sandbox/`. Tools of other servers: `mcp/`.
 """
 
 from __future__ import annotations
