@@ -53,7 +53,8 @@ class RedisServer:
             with suppress(RedisError), self.client() as client:
                 client.ping()
                 return
-            assert self._process and self._process.poll() is None, "redis-server has ended"
+            assert self._process
+            assert self._process.poll() is None, "redis-server has ended"
             time.sleep(0.01)
 
     def spawn(self) -> None:
