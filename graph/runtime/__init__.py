@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Protocol, cast
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from graph.runtime.in_process import InProcess
 from graph.runtime.port import Execute, Job, Kind, Queue, Runtime, RuntimeFailed
 from graph.runtime.shared import Shared
+from graph.storage.urls import parameters, with_parameters
 
 IN_PROCESS = "memory"
 SCHEMES: Mapping[str, str] = {
@@ -22,6 +23,7 @@ SCHEMES: Mapping[str, str] = {
     "redis": "graph.runtime.streaq:StreaqQueue",
     "rediss": "graph.runtime.streaq:StreaqQueue",
 }
+LONGEST_NAME = 63
 PUBLIC, TABLE = "public", "cortex_flow"  # where a PostgreSQL storage is that says nothing else
 EXTRAS = {"graph.runtime.procrastinate": "postgres", "graph.runtime.streaq": "redis"}
 
@@ -51,14 +53,21 @@ def runtime_of(storage_url: str) -> str:
     scheme, separator, _ = storage_url.partition("://")
     if not separator or scheme not in SCHEMES:
         return f"{IN_PROCESS}://"
-    parts = urlsplit(storage_url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query = parameters(storage_url)
     named = [name for name in (query.get("schema", PUBLIC), query.get("table", TABLE)) if name not in (PUBLIC, TABLE)]
     if named:  # stores side by side in one database have queues side by side
-        query["schema"] = "_".join([*named, "queue"])
+        query["schema"] = _short("_".join([*named, "queue"]))
     else:
         query.pop("schema", None)
-    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
+    return with_parameters(storage_url, query)
+
+
+def _short(name: str) -> str:
+    """A name of PostgreSQL's, which knows 63 characters of it."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+    return f"{name[: LONGEST_NAME - len(digest) - 1]}_{digest}"
 
 
 def _queue(scheme: str) -> _Made:

@@ -12,7 +12,6 @@ import re
 from contextlib import suppress
 from random import uniform
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 import psycopg_pool
@@ -22,6 +21,7 @@ from procrastinate.utils import utcnow
 from psycopg import sql
 
 from graph.runtime.port import Execute, Job, Kind, RuntimeFailed
+from graph.storage.urls import parameters, with_parameters
 
 SCHEMA: Final = "cortex_flow_queue"
 OF_STORAGE: Final = ("table", "pool_size")
@@ -164,13 +164,15 @@ class ProcrastinateQueue:
 
 def _read(url: str) -> tuple[str, str]:
     """What libpq gets, and the schema."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    try:
+        query = parameters(url)
+    except ValueError as error:
+        raise RuntimeFailed(f"the URL can't be read: {error}") from None
     schema = query.pop("schema", SCHEMA)
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", schema):
         raise RuntimeFailed("a schema is named with up to 63 letters, digits and _, and begins with no digit")
     kept = {name: value for name, value in query.items() if name not in OF_STORAGE}
-    conninfo = urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
+    conninfo = with_parameters(url, kept)
     try:
         psycopg.conninfo.conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError as error:

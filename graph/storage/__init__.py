@@ -3,7 +3,7 @@
 A backend's class is constructed with `(url, blob_url)` and imported when its scheme is used, not before.
 
 - What all of them promise: `port`; `passages` are the texts of vector stores, for a store that searches them itself.
-- What they share: `blobs`, `waiters` (for a log to grow), `patience` (with a server at the start), `versions` (of schemas).
+- What they share: `blobs`, `waiters` (for a log to grow), `patience` (with a server at the start), `versions` (of schemas), `urls`.
 - From one into another: `copying`.
 """
 

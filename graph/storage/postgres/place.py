@@ -6,13 +6,14 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from graph.storage.port import StorageError
+from graph.storage.urls import parameters, with_parameters
 
 SCHEMA: Final = "public"
 TABLE: Final = "cortex_flow"
@@ -46,11 +47,9 @@ class Place:
             parts = urlsplit(url)
             if parts.netloc.count("@") > 1 or "@" in parts.path or "#" in url:
                 raise ValueError("a part of a password stands where a host does")
-            query = parts.query.replace("+", "%2B")  # to libpq, a plus is a plus
-            given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+            given = parameters(url)
             own = {name: given.pop(name) for name in ("schema", "table", "pool_size") if name in given}
-            bare = urlunsplit(parts._replace(query=urlencode(given, quote_via=quote)))
-            options = conninfo_to_dict(bare, client_encoding="utf8")
+            options = conninfo_to_dict(with_parameters(url, given), client_encoding="utf8")
         except (ValueError, psycopg.ProgrammingError):
             raise StorageError(
                 "it can't be read as postgresql://user:password@host:port/database?schema=...&table=...; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -104,10 +105,26 @@ async def test_what_waits_here_is_left_to_others_at_the_end() -> None:
         ("postgresql://host/db?schema=mine", "postgresql://host/db?schema=mine_queue"),
         ("postgresql://host/db?schema=public&table=cortex_flow", "postgresql://host/db?table=cortex_flow"),
         ("postgresql://host/db", "postgresql://host/db"),
+        ("postgresql://host/db?password=a+b%20c", "postgresql://host/db?password=a%2Bb%20c"),
     ],
 )
 def test_the_runtime_beside_a_storage(storage: str, runtime: str) -> None:
     assert runtime_of(storage) == runtime
+
+
+def test_stores_of_the_longest_names_have_queues_of_their_own() -> None:
+    schema, table = "s" * 40, "t" * 39
+    urls = [runtime_of(f"postgresql://host/db?schema={schema}&table={table}{last}") for last in "ab"]
+    names = [parse_qs(urlsplit(url).query)["schema"][0] for url in urls]
+    assert [len(name) for name in names] == [63, 63]
+    assert names[0] != names[1]
+    for url in urls:
+        open_runtime(url, 1)
+
+
+async def test_a_plus_in_the_url_of_a_database_is_a_plus() -> None:
+    with pytest.raises(RuntimeFailed, match=r"/nowhere/a\+b c"):
+        await open_runtime("postgresql:///db?host=/nowhere/a+b%20c", 1).open()
 
 
 @pytest.mark.parametrize(

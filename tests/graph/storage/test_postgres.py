@@ -396,3 +396,8 @@ async def test_tables_of_another_program_are_left_alone(url: str) -> None:
     execute(sql.SQL("CREATE TABLE {} (theirs int)").format(sql.Identifier(name, "cortex_flow_documents")))
     with pytest.raises(StorageError, match="another program"):
         await open_storage(url).open()
+
+
+def test_a_database_behind_a_socket() -> None:
+    place = Place.of("postgresql:///cortex?host=/run/postgresql&table=mine")
+    assert (place.options["host"], place.options["dbname"], place.table) == ("/run/postgresql", "cortex", "mine")
