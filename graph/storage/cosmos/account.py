@@ -30,7 +30,7 @@ _SECONDS_FOR_AN_ANSWER: Final = 30
 _THROTTLED_SECONDS: Final = 15
 _STRONG: Final = ("Strong", "BoundedStaleness")
 _GONE, _EXISTS, _CHANGED = 404, 409, 412
-_REFUSED: Final = (400, 401, 403, 404)
+_REFUSED: Final = (400, 404)
 _INDEXED: Final = ("/y/?", "/t/?", "/k/?", "/s/?", "/d/?", "/l/[]/?")
 _POLICY: Final = {
     "indexingMode": "consistent",
