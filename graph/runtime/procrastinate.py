@@ -85,10 +85,11 @@ class ProcrastinateQueue:
         return int(found["waiting"])
 
     async def stop(self) -> None:
-        for task in (self._working, self._mending):
-            if task is not None:
+        tasks = set(filter(None, (self._working, self._mending)))
+        while tasks:  # again, where a pool has swallowed it: `wait_for` may on Python 3.11
+            for task in tasks:
                 task.cancel()
-        await asyncio.gather(*filter(None, (self._working, self._mending)), return_exceptions=True)
+            _, tasks = await asyncio.wait(tasks, timeout=AGAIN)
 
     async def close(self) -> None:
         await self.stop()

@@ -37,6 +37,11 @@ _SETTLE: Final = (
     "FROM (SELECT count(*) AS passages, coalesce(sum(words), 0) AS words FROM {passages} WHERE shelf = %s) counted "
     "WHERE number = %s"
 )
+# What is new waits in a list beside the index that every search reads whole; only an owner of the index may empty it.
+_TIDY: Final = (
+    "SELECT gin_clean_pending_list(i.oid) FROM pg_index JOIN pg_class i ON i.oid = indexrelid JOIN pg_am ON pg_am.oid = relam "
+    "WHERE indrelid = (SELECT tableoid FROM {passages} LIMIT 1) AND amname = 'gin' AND pg_has_role(relowner, 'USAGE')"
+)
 _DROP: Final = "DELETE FROM {shelves} WHERE tenant = %s AND name = %s"
 _COUNT: Final = (
     "SELECT (SELECT count(*) FROM (SELECT 1 FROM {passages} WHERE lexemes @@ term.query LIMIT %s) AS counted) "
@@ -178,6 +183,7 @@ class _Changes:
 
     async def settle(self, revision: int) -> None:
         await self._execute(_SETTLE, revision, self._shelf, self._shelf)
+        await self._execute(_TIDY)
 
     async def _execute(self, text: str, *values: Any) -> None:
         await self._connection.execute(self._statements.of(text), values)

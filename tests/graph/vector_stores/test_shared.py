@@ -6,8 +6,10 @@ import asyncio
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from psycopg import sql
 
 from graph.storage.passages import Held, Passages, passages_of
 from graph.storage.port import Storage
@@ -17,6 +19,7 @@ from graph.vector_stores.index.port import Question
 from graph.vector_stores.index.shared import _passages, _terms
 from graph.vector_stores.values import Chunk, StoreFile
 from tests import backends
+from tests.backends.postgres import execute
 from tests.corpus import corpus, word
 from tests.graph.vector_stores.house import TENANT, house
 from tests.graph.vector_stores.test_embeddings import Meaning
@@ -73,6 +76,15 @@ async def test_a_deleted_store_leaves_nothing(url: str) -> None:
         await h.stores.delete(TENANT, store.id)
         assert await passages(h.storage).revision(TENANT, store.id) == -1
         assert await passages(h.storage).notes(TENANT, store.id) == {}
+
+
+async def test_nothing_waits_beside_the_index(url: str) -> None:
+    async with house(url) as h:
+        store = await h.read(("a.txt", "The whale sings."))
+        assert await h.search(store, "whale")
+    [schema] = parse_qs(urlsplit(url).query)["schema"]
+    index = f"{schema}.cortex_flow_passages_lexemes_idx"
+    assert execute(sql.SQL("SELECT gin_clean_pending_list(%s::regclass)"), index) == [(0,)]
 
 
 async def test_strange_words_do_no_harm(url: str) -> None:
