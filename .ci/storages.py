@@ -1,7 +1,7 @@
 """What stands on the storage, on every further backend that is here: `uv run poe storages`, or some of them by name
 (`poe storages postgresql`); what comes behind `--` goes to pytest.
 
-`pytest` alone plays it on SQLite, and what needs no file in memory. In CI a backend that must be there and is not is a failure.
+`pytest` alone plays it on SQLite, and the engine in memory as well. In CI a backend that must be there and is not is a failure.
 """
 
 from __future__ import annotations
@@ -46,18 +46,17 @@ ELSEWHERE = (
 FEW = (
     "tests/graph/test_engine_durable.py",
     "tests/graph/test_engine_cancel.py",
-    "tests/graph/test_engine_killed.py",
     "tests/servers/assistants/test_walk.py",
     "tests/journeys/test_conversations.py",
     "tests/journeys/test_killed.py",
 )
 """Of a backend whose stand-in is slow."""
 
-JOURNEYS = ("tests/journeys",)
-CHOSEN = {
-    "memory": JOURNEYS,  # the rest is played there by `pytest` alone
-    "cosmos": FEW,
-}
+CHOSEN = {"cosmos": FEW}
+PLAYED = (
+    "memory",
+    DEFAULT,
+)  # by `pytest` alone; journeys begin anew with what their servers have left, memory leaves nothing
 
 
 def main() -> None:
@@ -70,7 +69,7 @@ def main() -> None:
 
 
 def _further() -> list[str]:
-    return [scheme for scheme in GROUNDS if scheme != DEFAULT]
+    return [scheme for scheme in GROUNDS if scheme not in PLAYED]
 
 
 def _played(scheme: str, more: Sequence[str]) -> bool:
