@@ -39,10 +39,18 @@ class Claims:
         self._lease = lease
         self._recovery = recovery
         self._carrier = carrier
+        self.accepting = 0  # how many runs are just being written
 
     async def accept(self, request: RunRequest, said: Sequence[StoredMessage] = ()) -> Run:
         """Write a durable run, with what its request says and `said`, before anybody is told of it. Raises
         `InvalidRequest`, `ConversationBusy`."""
+        self.accepting += 1
+        try:
+            return await self._accepted(request, said)
+        finally:
+            self.accepting -= 1
+
+    async def _accepted(self, request: RunRequest, said: Sequence[StoredMessage]) -> Run:
         for _ in range(TRIES):
             intake = await self._reception.receive(request)
             if await self._written(intake, said):

@@ -362,8 +362,10 @@ class Engine:
             raise Overloaded("Too many of your runs are at work. Try again when one of them has ended.")
 
     async def _refuse_if_too_many_wait(self) -> None:
-        if 0 < self.settings.max_queued_runs <= await self._runtime.waiting():
-            raise Overloaded("Too many runs are waiting. Try again in a moment.", retry_after=5)
+        if most := self.settings.max_queued_runs:
+            waiting, room = await self._runtime.waiting(), max(0, self.settings.max_concurrent_runs - self.running)
+            if most <= waiting + max(0, self._claims.accepting - room):
+                raise Overloaded("Too many runs are waiting. Try again in a moment.", retry_after=5)
 
     async def _execute(self, job: Job) -> None:
         if job.kind == "run":

@@ -32,6 +32,8 @@ class Shared:
     async def submit(self, job: Job) -> bool:
         if self._here.has_room(job.tenant):
             return await self._here.submit(job)
+        at, count = self._counted
+        self._counted = (at, count + 1)
         await self._queue.put(job)
         return False
 
@@ -39,7 +41,7 @@ class Shared:
         await self._queue.put(job)
 
     async def waiting(self) -> int:
-        """Of the whole fleet, at most a second ago."""
+        """Of the whole fleet, at most a second ago; what was put from here since then is counted along."""
         at, count = self._counted
         if monotonic() - at > _KNOWN_FOR:
             count = await self._queue.waiting()

@@ -11,6 +11,7 @@ from agents.models.port import Message, Role, Text, Usage
 from graph import events as ev
 from graph import intake
 from graph.errors import ContextTooLong, Overloaded
+from graph.run import Run
 from graph.tokens import Tokenizer
 from graph.window import fit
 from tests.graph.doubles import SPENT, Gate, Script, call, delegate, final, say
@@ -393,3 +394,16 @@ async def test_little_is_remembered_of_runs_that_have_ended() -> None:
         assert len(remembered) == 16
         assert not any(run.request.params.extra for run in remembered)
         assert (await here.get(runs[0].id)).status == "completed", "read from the store"
+
+
+async def test_no_more_wait_than_may_however_many_come_at_once() -> None:
+    gate = Gate()
+    script = Script(supervisor=[[gate, *say("Yes.")] for _ in range(3)])
+    async with house(script, store=Unsteady(), max_concurrent_runs=1, max_queued_runs=2) as here:
+        comers = [here.start("Hi", durable=True, conversation=f"talk{n}") for n in range(9)]
+        came = await asyncio.gather(*comers, return_exceptions=True)
+        assert [type(each).__name__ for each in came].count("Overloaded") == 6
+        gate.open.set()
+        for run in came:
+            if isinstance(run, Run):
+                assert isinstance((await here.follow(run.id))[-1], ev.RunCompleted)

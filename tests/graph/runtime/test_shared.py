@@ -142,3 +142,11 @@ def test_a_url_that_can_not_be_used_is_one_line(url: str, why: str) -> None:
         open_runtime(url, 1)
     assert "secret" not in str(failed.value)
     assert "\n" not in str(failed.value)
+
+
+async def test_what_was_just_put_in_is_counted() -> None:
+    replica = Shared(Line(), 1, works=False)
+    assert await replica.waiting() == 0
+    for name in "abc":
+        await replica.submit(run("t", name))
+    assert await replica.waiting() == 3
