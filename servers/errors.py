@@ -90,6 +90,11 @@ def internal() -> ApiError:
     return ApiError(500, GENERIC, type=SERVER, code="internal_error")
 
 
+def ending() -> ApiError:
+    """The process ends before there is an answer."""
+    return of_exception(ShuttingDown("The server is shutting down. Try again in a moment."))
+
+
 def of_exception(error: Exception) -> ApiError:
     """The envelope of whatever a route raised."""
     match error:

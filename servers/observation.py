@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -10,7 +11,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servers.context import RequestContext, enter, header
-from servers.errors import CLIENT_GONE, internal, respond
+from servers.errors import CLIENT_GONE, ending, internal, respond
 
 OPENAI_VERSION = b"2020-10-01"
 
@@ -43,6 +44,10 @@ class Observation:
 
         try:
             await self._app(scope, receive, observed)
+        except asyncio.CancelledError:  # the server ends, and waits no longer
+            if status is None:
+                await respond(ending())(scope, receive, observed)
+            raise
         except Exception:
             logger.exception("unexpected error in %s %s (%s)", scope["method"], _path(scope), context.id)
             if status is None:

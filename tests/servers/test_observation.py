@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 
@@ -98,3 +99,15 @@ async def test_a_client_that_left_before_the_answer(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.INFO, "servers.access")
     await Connection(Observation(silent), "GET", "/").over()
     assert "GET / 499" in caplog.text
+
+
+async def test_who_is_cut_off_by_the_end_of_the_server_may_try_again() -> None:
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    async def server(scope: Scope, receive: Receive, send: Send) -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await Observation(endless)(scope, receive, send)
+
+    answer = await ask(server, "GET", "/")
+    assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "shutting_down", "1")
