@@ -67,6 +67,9 @@ class Claims:
             owner = await self._claim_if_free(tenant, run_id)
         except (LostRun, NotFound) as gone:
             log.debug("run %s is not ours to carry: %r", run_id, gone)
+        except StorageError as error:
+            self._carrier.left.add((tenant, run_id))
+            log.warning("run %s could not be taken and is offered again: %s", run_id, error)
         except Exception:
             log.exception("run %s could not be taken", run_id)
         finally:

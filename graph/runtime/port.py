@@ -1,6 +1,7 @@
 """The port of a runtime, and of a queue that several processes share.
 
 RuntimeFailed     a runtime can't be opened; the message is one line
+  RuntimeAway     its server is not there, and may come
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ Execute = Callable[[Job], Awaitable[None]]
 
 class RuntimeFailed(Exception):
     """A runtime can't be opened. The message is one line and holds no password."""
+
+
+class RuntimeAway(RuntimeFailed):
+    """Its server is not there now. It may come back by itself."""
 
 
 class Runtime(Protocol):
@@ -61,7 +66,7 @@ class Queue(Protocol):
     process that has taken it dies, another one gets it."""
 
     async def open(self) -> None:
-        """Connect, and prepare the place. Raises `RuntimeFailed`."""
+        """Connect, and prepare the place; to be tried again after a `RuntimeAway`. Raises `RuntimeFailed`."""
 
     async def put(self, job: Job) -> None:
         """Add a job, if it does not wait already. One that is at work here comes again. What can't be put is logged."""

@@ -17,10 +17,13 @@ import psycopg
 import psycopg_pool
 from procrastinate import App, PsycopgConnector, exceptions
 from procrastinate.jobs import DeleteJobCondition, Status
+from procrastinate.jobs import Job as StoredJob
+from procrastinate.manager import JobManager
 from procrastinate.utils import utcnow
 from psycopg import sql
 
-from graph.runtime.port import Execute, Job, Kind, RuntimeFailed
+from graph.runtime.port import Execute, Job, Kind, RuntimeAway, RuntimeFailed
+from graph.storage.postgres.faults import away
 from graph.storage.urls import parameters, with_parameters
 
 SCHEMA: Final = "cortex_flow_queue"
@@ -42,7 +45,9 @@ class ProcrastinateQueue:
 
     def __init__(self, url: str) -> None:
         self._conninfo, self._schema = _read(url)
-        self._app = App(connector=self._connector())
+        connector = self._connector()
+        self._app = App(connector=connector)
+        self._app.job_manager = Manager(connector)
         self._app.task(name=TASK)(self._do)
         self._execute: Execute | None = None
         self._working: asyncio.Task[None] | None = None
@@ -143,6 +148,12 @@ class ProcrastinateQueue:
 
     async def _prepare(self) -> None:
         """Make the schema and its tables where they are not there yet."""
+        try:
+            await self._made()
+        except psycopg.Error as error:
+            raise (RuntimeAway if away(error) else RuntimeFailed)(_line(error)) from error
+
+    async def _made(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=False) as connection:
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
             found = await connection.execute("SELECT to_regclass(%s)", [f'"{self._schema}".procrastinate_jobs'])
@@ -161,6 +172,16 @@ class ProcrastinateQueue:
             max_size=4,
             timeout=CONNECTING,
         )
+
+
+class Manager(JobManager):
+    """procrastinate's, for a database that may be away when a job ends: then it is nobody's after a while, and given back."""
+
+    async def finish_job(self, job: StoredJob, status: Status, delete_job: bool) -> None:
+        try:
+            await super().finish_job(job, status, delete_job)
+        except (exceptions.ConnectorException, psycopg_pool.PoolTimeout) as error:
+            log.warning("the end of a job could not be written: %s", _line(error))
 
 
 def _read(url: str) -> tuple[str, str]:

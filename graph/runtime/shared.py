@@ -3,12 +3,16 @@ from which all of them take."""
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
+from typing import Final
 
 from graph.runtime.in_process import InProcess
-from graph.runtime.port import Execute, Job, Queue
+from graph.runtime.port import Execute, Job, Queue, RuntimeAway
 
 _KNOWN_FOR = 1.0  # seconds that a count of those who wait is believed
+START_SECONDS: Final = 15.0  # as long as a storage waits for its server
+_PAUSE: Final = 0.3
 
 
 class Shared:
@@ -22,7 +26,15 @@ class Shared:
         self._counted = (-_KNOWN_FOR, 0)
 
     async def open(self) -> None:
-        await self._queue.open()
+        """A server that is not there yet, or is just starting, is waited for."""
+        until = monotonic() + START_SECONDS
+        while True:
+            try:
+                return await self._queue.open()
+            except RuntimeAway:
+                if monotonic() + _PAUSE > until:
+                    raise
+            await asyncio.sleep(_PAUSE)
 
     async def start(self, execute: Execute) -> None:
         if self._works:

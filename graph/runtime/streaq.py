@@ -18,12 +18,13 @@ from anyio import TASK_STATUS_IGNORED, CancelScope, CapacityLimiter
 from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from coredis.exceptions import CommandNotSupportedError, RedisError, StreamConsumerGroupError, UnknownCommandError
+from coredis.exceptions import ConnectionError as RedisConnectionError
 from coredis.response.types import StreamPending, StreamPendingExt
 from streaq import StreaqError, StreaqRetry, Worker
 from streaq.constants import REDIS_GROUP
 from streaq.types import StreamMessage
 
-from graph.runtime.port import Execute, Job, Kind, RuntimeFailed
+from graph.runtime.port import Execute, Job, Kind, RuntimeAway, RuntimeFailed
 
 PREFIX: Final = "cortex-flow"
 OF_STORAGE: Final = ("prefix", "ttl")
@@ -62,6 +63,8 @@ class StreaqQueue:
             raise RuntimeFailed("Redis does not answer") from None
         except (CommandNotSupportedError, UnknownCommandError) as error:
             raise RuntimeFailed("the queue needs Redis 7 or newer; memory:// goes without a queue") from error
+        except (RedisConnectionError, OSError) as error:
+            raise RuntimeAway(_line(error)) from error
         except Exception as error:
             raise RuntimeFailed(_line(error)) from error
 

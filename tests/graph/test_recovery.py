@@ -16,7 +16,7 @@ from graph.errors import RunEnded
 from graph.intake import Output
 from graph.journal import Position
 from graph.run import Run
-from graph.storage.port import Append, Delete, Put, Storage, StorageUnavailable, Write
+from graph.storage.port import Append, Delete, Document, Put, Storage, StorageUnavailable, Write
 from graph.watch import Watch
 from tests.graph.doubles import Gate, Script, call, delegate, final, say
 from tests.graph.house import TENANT, WEATHER, House, every_store, house, names, text_of
@@ -317,6 +317,37 @@ async def test_a_store_that_is_away_does_not_end_the_sweep(monkeypatch: pytest.M
         storage.away = False
         here.script.add(supervisor=[say("Done.")])
         assert (await here.engine.finished(TENANT, run.id)).status == "completed"
+
+
+class Unread(Unsteady):
+    """A store that is away when a run is read for the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run_id, self.asked = "", asyncio.Event()
+
+    async def get(self, tenant: str, kind: str, id: str) -> Document | None:
+        if id == self.run_id and not self.asked.is_set():
+            self.asked.set()
+            raise StorageUnavailable("the store is away")
+        return await super().get(tenant, kind, id)
+
+
+async def test_a_run_that_could_not_be_read_when_it_was_handed_out_is_handed_out_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Soon, and not when somebody looks for strays."""
+    monkeypatch.setattr(recovery, "SWEEP_EVERY", 0.005)
+    monkeypatch.setattr(recovery, "STRAYS_EVERY", 10**9)
+    storage, gate = Unread(), Gate()
+    async with house(Script(supervisor=[[gate]]), store=storage, alone=False, max_concurrent_runs=1) as full:
+        await full.start("Go", durable=True, conversation="one")
+        await gate.reached.wait()
+        run = await full.start("Go", durable=True, conversation="another")
+        storage.run_id = run.id
+        async with house(Script(supervisor=[say("Done.")] * 2), store=storage) as here, asyncio.timeout(5):
+            await storage.asked.wait()
+            assert (await here.engine.finished(TENANT, run.id)).status == "completed"
 
 
 async def test_a_cancel_that_reached_only_the_store_is_kept_by_the_next_owner() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from graph.runtime import Execute, Job, RuntimeFailed, Shared, open_runtime, runtime_of
 from tests import backends
+from tests.backends.own import own
 from tests.graph.doubles import Gate
 from tests.graph.runtime.test_in_process import Worker, run
 
@@ -121,8 +123,50 @@ async def test_the_jobs_of_a_worker_that_is_killed_are_done_by_another_one(url: 
                 again.add(await done.get())
 
 
+@pytest.mark.parametrize("scheme", QUEUED)
+async def test_a_server_that_is_just_starting_is_waited_for(scheme: str) -> None:
+    with own(scheme) as database:
+        database.kill()
+        async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
+            opening = group.create_task(opened(runtime_of(database.url)))
+            await asyncio.sleep(0)
+            group.create_task(asyncio.to_thread(database.start))
+        assert await opening.result().waiting() == 0
+        await opening.result().close()
+
+
+@pytest.mark.parametrize("scheme", QUEUED)
+async def test_a_job_ends_while_the_server_is_away(scheme: str) -> None:
+    """Nobody is taken by surprise, and jobs are taken again when it is back."""
+    surprises = list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: surprises.append(context["message"]))
+    worker = Worker()
+    with own(scheme) as database:
+        async with runtime(runtime_of(database.url), worker, 1) as here, asyncio.timeout(LONGEST):
+            await here.offer(run("t", "a"))
+            await worker.reached("a")
+            database.kill()  # nobody has seen it when the job ends
+            await worker.let("a")
+            await asyncio.sleep(0)
+            await asyncio.to_thread(database.start)
+            while ("t", "b") not in worker.begun:
+                await here.offer(run("t", "b"))
+                await asyncio.sleep(0.2)
+            await worker.let("b")
+        gc.collect()
+    assert surprises == []
+
+
+async def opened(url: str) -> Shared:
+    made = open_runtime(url, 1)
+    assert isinstance(made, Shared)
+    await made.open()
+    return made
+
+
 @pytest.mark.parametrize("place", ["postgresql://nobody@127.0.0.1:1/x", "redis://127.0.0.1:1/0"])
-async def test_a_server_that_is_not_there_is_one_line(place: str) -> None:
+async def test_a_server_that_is_not_there_is_one_line(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graph.runtime.shared.START_SECONDS", 0.5)
     opened = open_runtime(place, 1)
     with pytest.raises(RuntimeFailed) as failed:
         await opened.open()
