@@ -1,7 +1,7 @@
 """The lease belongs to the process: one owner document, renewed while it lives; runs name their owner.
 
 An owner is dead when its document has not been renewed for `DEAD_AFTER`, or is gone. A living one can be sent notices about
-its runs: they stand in a log of its own.
+its runs: they stand in a log of its own, which it empties now and then.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import orjson
 
 from graph.events import now_ms
 from graph.ids import new_id
-from graph.storage.port import Append, Delete, Drop, Put, Storage, StorageError
+from graph.storage.port import Append, Conflict, Delete, Drop, Put, Storage, StorageError
 
 log = logging.getLogger(__name__)
 RENEW_EVERY = 3.0
 DEAD_AFTER = 10.0
 WAIT = 60.0
+MOST_HEARD = 1000  # notices, behind which the log is begun anew
 TENANT = ""  # owners belong to no tenant: no client's tenant is empty
 
 
@@ -50,6 +51,7 @@ class Unfollow:
     channel: str
 
 
+_NOTHING = b"{}"  # what can't be appended where the log is longer than is known
 Notice = Cancel | Follow | Unfollow
 Hear = Callable[[Notice], None]
 _NOTICES: dict[str, type[Notice]] = {cls.__name__: cls for cls in (Cancel, Follow, Unfollow)}
@@ -119,18 +121,37 @@ class Lease:
                 log.warning("the lease could not be renewed: %s", error)
 
     async def _hear(self, notice: Hear) -> None:
-        heard = 0
+        heard, sure = 0, True
         while True:
             try:
+                if not sure and not await self._stands(heard):
+                    heard = 0
+                sure = True
                 await self._storage.wait(TENANT, _log_of(self.owner), heard, WAIT)
                 notices = await self._storage.read(TENANT, _log_of(self.owner), after=heard)
                 heard += len(notices)
                 for _, body in notices:
                     if (said := _decode(body)) is not None:
                         notice(said)
+                if heard >= MOST_HEARD and await self._emptied(heard):
+                    heard = 0
             except StorageError as error:
                 log.warning("other processes can't be heard: %s", error)
+                sure = False
                 await asyncio.sleep(RENEW_EVERY)
+
+    async def _stands(self, heard: int) -> bool:
+        """Whether what was heard is still in the log: it may have been emptied, and the answer lost."""
+        return not heard or bool(await self._storage.read(TENANT, _log_of(self.owner), after=heard - 1, limit=1))
+
+    async def _emptied(self, heard: int) -> bool:
+        """Empty the log of what was heard; False when there is more in it by now."""
+        place = _log_of(self.owner)
+        try:
+            await self._storage.commit(TENANT, Append(place, (_NOTHING,), after=heard), Drop(place))
+        except Conflict:
+            return False
+        return True
 
     async def _write(self) -> None:
         until = now_ms() + int(DEAD_AFTER * 1000)

@@ -8,7 +8,7 @@ import pytest
 
 from graph import lease
 from graph.lease import Cancel, Follow, Lease, Notice, Unfollow
-from graph.storage.port import Append, Put, StorageUnavailable
+from graph.storage.port import Append, Drop, Put, StorageUnavailable
 from tests.graph.stores import Unsteady
 
 EVER = 2**62
@@ -88,3 +88,28 @@ async def test_an_owner_hears_what_others_want_of_its_runs(monkeypatch: pytest.M
     assert heard == [Cancel("a"), Follow("acme", "b", "c"), Unfollow("c")]
     await mine.release()
     assert await storage.read("", f"owner/{mine.owner}") == []
+
+
+async def test_what_an_owner_has_heard_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a notice lost that comes while the log is emptied, or when it is not known whether it was."""
+    monkeypatch.setattr(lease, "RENEW_EVERY", 0.001)
+    monkeypatch.setattr(lease, "MOST_HEARD", 5)
+    storage = Unsteady()
+    mine, other = Lease(storage), Lease(storage)
+    heard = asyncio.Queue[Notice]()
+    mine.listen(heard.put_nowait)
+    await mine.acquire()
+    told = list[Notice]()
+    for number in range(100):
+        if number % 20 == 0:
+            storage.lose(lambda write: isinstance(write, Drop))
+        if number % 20 == 10:
+            storage.refuse(lambda write: isinstance(write, Drop))
+        await other.notify(mine.owner, Cancel(str(number)))
+        async with asyncio.timeout(10):
+            told += [await heard.get() for _ in range(number % 3)]
+    async with asyncio.timeout(10):
+        told += [await heard.get() for _ in range(100 - len(told))]
+    assert told == [Cancel(str(number)) for number in range(100)]
+    assert len(await storage.read("", f"owner/{mine.owner}")) < 50
+    await mine.release()
