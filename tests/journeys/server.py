@@ -86,10 +86,10 @@ class Server:
             self._process.send_signal(signal.SIGTERM)
             idle.wait_closed()
 
-    def wait_log(self, part: str) -> None:
-        """Returns when this is in the log."""
+    def wait_log(self, part: str, since: int = 0) -> None:
+        """Returns when this is in the log, behind so many lines."""
         with self._logged:
-            there = self._logged.wait_for(lambda: any(part in line for line in self._log), LONGEST)
+            there = self._logged.wait_for(lambda: any(part in line for line in self._log[since:]), LONGEST)
         assert there, self.log
 
     def signal(self, number: int, pid: int | None = None) -> None:

@@ -15,6 +15,7 @@ from openai import APIStatusError, RateLimitError
 from tests import backends
 from tests.journeys.chats import Chat
 from tests.journeys.fixtures import thinking_with
+from tests.journeys.fleet import NO_WORKER, WORKER, Site
 from tests.journeys.scripts import echo
 from tests.journeys.server import COMMAND, Server
 from tests.journeys.stage import Stage, replying
@@ -26,41 +27,7 @@ pytestmark = [
 ]
 
 SHARED = tuple(sorted(backends.GROUNDS.keys() & {"postgresql", "redis"}))
-WORKER = (COMMAND[0], "worker")
-NO_WORKER = (*COMMAND, "--no-worker")
 TOOL = {"type": "function", "function": {"name": "weather"}}
-
-
-class Worker(Server):
-    """A worker, which has no port."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        super().__init__(folder, environment, WORKER)
-
-    def start(self) -> None:
-        self._spawn()
-        self.wait_log("worker, storage")
-
-    def stop(self) -> None:
-        """SIGTERM."""
-        self.signal(signal.SIGTERM)
-        assert self.exit_code() == 0, self.log
-
-
-class Site:
-    """Where processes stand that share a storage."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], stack: ExitStack) -> None:
-        self._folder, self._environment, self._stack = folder, environment, stack
-
-    def server(self, *options: str, **environment: str) -> Server:
-        made = Server(self._folder, {**self._environment, **environment}, (*COMMAND, *options))
-        return self._stack.enter_context(made)
-
-    def worker(self, **environment: str) -> Worker:
-        made = Worker(self._folder, {**self._environment, **environment})
-        self._stack.enter_context(made)
-        return made
 
 
 @pytest.fixture(params=SHARED)
