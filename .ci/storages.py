@@ -1,5 +1,6 @@
 """What stands on the storage, on every further backend that is here: `uv run poe storages`, or some of them by name
-(`poe storages postgresql`); what comes behind `--` goes to pytest.
+(`poe storages postgresql`); what comes behind `--` goes to pytest. `--brief` is the part that CI plays, whose whole run has to
+end within 15 minutes: the engine's verbs, a walk over the Assistants API, and conversations and kills as journeys.
 
 `pytest` alone plays it on SQLite, and the engine in memory as well. In CI a backend that must be there and is not is a failure.
 """
@@ -53,6 +54,24 @@ FEW = (
 """Of a backend whose stand-in is slow."""
 
 CHOSEN = {"cosmos": FEW}
+BRIEF = (
+    "tests/graph/test_engine_durable.py",
+    "tests/graph/test_engine_cancel.py",
+    "tests/graph/test_engine_conflicts.py",
+    "tests/graph/test_recovery.py",
+    "tests/graph/test_live.py",
+    "tests/graph/test_repeats.py",
+    "tests/graph/test_threads.py",
+    "tests/servers/assistants/test_walk.py",
+    "tests/servers/assistants/test_statuses.py",
+    "tests/journeys/test_conversations.py",
+    "tests/journeys/test_killed.py",
+)
+BRIEFER = (
+    "tests/graph/test_engine_durable.py",
+    "tests/servers/assistants/test_walk.py",
+    "tests/journeys/test_conversations.py",
+)
 PLAYED = (
     "memory",
     DEFAULT,
@@ -62,8 +81,9 @@ PLAYED = (
 def main() -> None:
     given = sys.argv[1:]
     first = given.index("--") if "--" in given else len(given)
-    wanted, more = given[:first], given[first + 1 :]
-    failed = [scheme for scheme in wanted or _further() if not _played(scheme, more)]
+    wanted, more = [each for each in given[:first] if each != "--brief"], given[first + 1 :]
+    brief = "--brief" in given[:first]
+    failed = [scheme for scheme in wanted or _further() if not _played(scheme, more, brief=brief)]
     if failed:
         sys.exit(f"storages: failed on {', '.join(failed)}")
 
@@ -72,7 +92,7 @@ def _further() -> list[str]:
     return [scheme for scheme in GROUNDS if scheme not in PLAYED]
 
 
-def _played(scheme: str, more: Sequence[str]) -> bool:
+def _played(scheme: str, more: Sequence[str], *, brief: bool) -> bool:
     ground = GROUNDS[scheme]
     if not ground.available():
         print(f"storages: not on {scheme}: it needs {ground.needs}", flush=True)
@@ -80,10 +100,16 @@ def _played(scheme: str, more: Sequence[str]) -> bool:
     print(f"storages: on {scheme}", flush=True)
     began = time.monotonic()
     environment = {**os.environ, "CORTEX_TEST_STORAGE": scheme}
-    tests = [*CHOSEN.get(scheme, STANDS_ON_IT), *(f"--ignore={path}" for path in ELSEWHERE)]
+    tests = [*_tests(scheme, brief=brief), *(f"--ignore={path}" for path in ELSEWHERE)]
     code = subprocess.run([sys.executable, "-m", "pytest", "-q", *tests, *more], env=environment).returncode
     print(f"storages: on {scheme} in {time.monotonic() - began:.0f} s", flush=True)
     return code == 0
+
+
+def _tests(scheme: str, *, brief: bool) -> Sequence[str]:
+    if brief:
+        return BRIEFER if scheme in CHOSEN else BRIEF
+    return CHOSEN.get(scheme, STANDS_ON_IT)
 
 
 if __name__ == "__main__":

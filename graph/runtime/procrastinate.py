@@ -24,6 +24,7 @@ from psycopg import sql
 
 from graph.runtime.port import Execute, Job, Kind, RuntimeAway, RuntimeFailed
 from graph.storage.postgres.faults import away
+from graph.storage.tasks import ended
 from graph.storage.urls import parameters, with_parameters
 
 SCHEMA: Final = "cortex_flow_queue"
@@ -90,11 +91,7 @@ class ProcrastinateQueue:
         return int(found["waiting"])
 
     async def stop(self) -> None:
-        tasks = set(filter(None, (self._working, self._mending)))
-        while tasks:  # again, where a pool has swallowed it: `wait_for` may on Python 3.11
-            for task in tasks:
-                task.cancel()
-            _, tasks = await asyncio.wait(tasks, timeout=AGAIN)
+        await ended(filter(None, (self._working, self._mending)))
 
     async def close(self) -> None:
         await self.stop()

@@ -135,6 +135,10 @@ async def house(
         _OPEN.set(_OPEN.get() - 1)
     assert script.open == 0, "a model was left speaking"
     if outermost and (isinstance(url, str) or backends.CHOSEN == backends.DEFAULT):  # drivers have tasks of their own
+        if (
+            left := asyncio.all_tasks() - before
+        ) and backends.CHOSEN != backends.DEFAULT:  # a driver that is just closing
+            await asyncio.wait(left, timeout=5)
         assert asyncio.all_tasks() == before, "a task was left at work"
 
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from graph.storage import open_storage
@@ -65,7 +65,8 @@ async def process(code: str, url: str) -> AsyncIterator[Process]:
     try:
         yield child
     finally:
-        child.kill()
+        with suppress(ProcessLookupError):  # the test has done so
+            child.kill()
         await child.communicate()
 
 

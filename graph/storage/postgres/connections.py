@@ -144,7 +144,11 @@ def _cancels() -> int:
 async def connected(place: Place) -> Connection:
     """A connection outside of the pool. Raises `psycopg.Error`."""
     connection = await Connection.connect(**_keywords(place))
-    await _configure(connection)
+    try:
+        await _configure(connection)
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from graph.storage.postgres.connections import connected
 from graph.storage.postgres.place import Place
+from graph.storage.tasks import ended
 from graph.storage.waiters import LogKey, Waiters
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -48,9 +49,7 @@ class Listener:
         self._open = False
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await ended([task])
 
     async def _forever(self) -> None:
         pause = FIRST_PAUSE

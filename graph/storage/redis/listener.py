@@ -11,6 +11,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from graph.storage.redis.faults import translated
+from graph.storage.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +45,7 @@ class Listener:
     async def stop(self) -> None:
         """Hang up."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await ended(tasks)
         for handle in self._lingering.values():
             handle.cancel()
         self._lingering.clear()
